@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The memory that frames lie in: one file descriptor, mapped at most once.
+//!
+//! Two kinds travel between processes. A **DmaBuf** is what devices fill and import; it
+//! needs cache synchronisation around CPU access. A **sealed memfd** is what the CPU fills:
+//! after sealing, only mappings that already existed can write, and nobody can change its
+//! size, so a reader can neither alter what another one sees nor be hit by SIGBUS.
+
+mod dma_heap;
+mod memfd;
+mod sync;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use memmap2::{Mmap, MmapMut, MmapOptions};
+use rustix::fs::{SealFlags, SeekFrom};
+
+pub(crate) use sync::{Access, CpuAccess};
+
+/// What stands behind a memory's file descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MemoryKind {
+    /// Ordinary memory, sealed against writing and resizing.
+    Memfd,
+    /// A kernel DmaBuf: devices can import it, the CPU must synchronise its caches.
+    DmaBuf,
+}
+
+/// Why memory could not be had, or not be accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// A DMA heap cannot be opened.
+    #[error(
+        "cannot open the DMA heap {path}: {source}; load the kernel's dma-buf heaps, give the user access, or use memory = \"memfd\""
+    )]
+    OpenHeap {
+        /// The heap's device node.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The system gave no memory.
+    #[error("cannot allocate {len} bytes of {what}: {source}")]
+    Allocate {
+        /// Bytes wanted.
+        len: u64,
+        /// The kind of memory.
+        what: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// What was received is not what it claims to be.
+    #[error("the descriptor received is not {expected}")]
+    NotThatKind {
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// The descriptor's size could not be learnt.
+    #[error("cannot learn the size of received memory: {0}")]
+    Size(#[source] io::Error),
+}
+
+/// Why memory could not be made readable for the CPU.
+#[derive(Debug, thiserror::Error)]
+pub enum MapError {
+    /// `mmap` failed.
+    #[error("cannot map {len} bytes of frame memory: {source}")]
+    Map {
+        /// Bytes wanted.
+        len: usize,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// `DMA_BUF_IOCTL_SYNC` failed.
+    #[error("cannot synchronise CPU access to a DmaBuf: {0}")]
+    Sync(#[source] io::Error),
+    /// The frame has no such memory.
+    #[error("the buffer has no memory number {0}")]
+    NoSuchMemory(usize),
+}
+
+/// One piece of memory behind a file descriptor. Mapped for reading at the first need, and
+/// only once, however many frames use it.
+#[derive(Debug)]
+pub struct Memory {
+    fd: OwnedFd,
+    len: u64,
+    kind: MemoryKind,
+    mapping: OnceLock<Mmap>,
+}
+
+/// The writing side of memory that this process allocated and fills.
+#[derive(Debug)]
+pub(crate) struct WritableMemory {
+    pub(crate) memory: Memory,
+    pub(crate) mapping: MmapMut,
+}
+
+impl Memory {
+    /// Takes a DmaBuf that a device of this process exported. Its length is asked of the
+    /// kernel (`lseek` to the end, kernel doc "Buffer Sharing and Synchronization").
+    ///
+    /// # Errors
+    /// [`MemoryError::Size`] if the kernel does not tell.
+    pub fn from_dmabuf(fd: OwnedFd) -> Result<Self, MemoryError> {
+        let len = rustix::fs::seek(&fd, SeekFrom::End(0)).map_err(|e| MemoryError::Size(e.into()))?;
+        Ok(Self::new(fd, len, MemoryKind::DmaBuf))
+    }
+
+    /// Takes memory that another process sent, and checks that it is safe to read: a memfd
+    /// must be sealed against shrinking (else its owner could kill the reader with
+    /// SIGBUS); what claims to be a DmaBuf must be one.
+    ///
+    /// # Errors
+    /// [`MemoryError::NotThatKind`] if it is something else, [`MemoryError::Size`] if the
+    /// kernel does not tell its length.
+    pub fn import(fd: OwnedFd, kind: MemoryKind) -> Result<Self, MemoryError> {
+        match kind {
+            MemoryKind::DmaBuf => {
+                let memory = Self::from_dmabuf(fd)?;
+                if memory.is_regular_file() {
+                    return Err(MemoryError::NotThatKind { expected: "a DmaBuf" });
+                }
+                Ok(memory)
+            }
+            MemoryKind::Memfd => {
+                let expected = "a memfd sealed against shrinking";
+                let seals = rustix::fs::fcntl_get_seals(&fd).map_err(|_| MemoryError::NotThatKind { expected })?;
+                if !seals.contains(SealFlags::SHRINK) {
+                    return Err(MemoryError::NotThatKind { expected });
+                }
+                let stat = rustix::fs::fstat(&fd).map_err(|e| MemoryError::Size(e.into()))?;
+                Ok(Self::new(fd, stat.st_size.max(0) as u64, MemoryKind::Memfd))
+            }
+        }
+    }
+
+    fn new(fd: OwnedFd, len: u64, kind: MemoryKind) -> Self {
+        Self { fd, len, kind, mapping: OnceLock::new() }
+    }
+
+    /// A DmaBuf is an anonymous inode without file type; a memfd is a regular file.
+    fn is_regular_file(&self) -> bool {
+        rustix::fs::fstat(&self.fd)
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile)
+    }
+
+    /// Bytes behind the descriptor.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// DmaBuf or memfd.
+    #[must_use]
+    pub fn kind(&self) -> MemoryKind {
+        self.kind
+    }
+
+    /// The bytes for reading. The caller holds CPU access to the buffer (see
+    /// [`Buffer::read`](crate::Buffer::read)).
+    pub(crate) fn bytes(&self) -> Result<&[u8], MapError> {
+        if let Some(mapping) = self.mapping.get() {
+            return Ok(mapping);
+        }
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        // SAFETY: the file cannot shrink: memfds are sealed against it (checked on import,
+        // done on allocation) and DmaBufs have a fixed size. Its contents change only when
+        // its owner refills it, which the lease rules forbid while a frame is held; a
+        // revoked lease can show torn pixels, never an invalid value, for they are bytes.
+        let mapping =
+            unsafe { MmapOptions::new().len(len).map(&self.fd) }.map_err(|source| MapError::Map { len, source })?;
+        Ok(self.mapping.get_or_init(|| mapping))
+    }
+}
+
+impl AsFd for Memory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl WritableMemory {
+    /// Allocates `len` bytes of ordinary memory, sealed so that only this process, through
+    /// this one mapping, can ever write to it.
+    pub(crate) fn memfd(len: u64) -> Result<Self, MemoryError> {
+        memfd::allocate(len)
+    }
+
+    /// Allocates `len` bytes from the DMA heap at `path`.
+    pub(crate) fn dma_heap(path: &std::path::Path, len: u64) -> Result<Self, MemoryError> {
+        dma_heap::allocate(path, len)
+    }
+
+    fn map(fd: OwnedFd, len: u64, kind: MemoryKind, what: &'static str) -> Result<Self, MemoryError> {
+        // SAFETY: this process has just created the file and is alone with it; it has the
+        // length that is mapped, and the callers make sure that it keeps it.
+        let mapping = unsafe { MmapOptions::new().len(usize::try_from(len).unwrap_or(usize::MAX)).map_mut(&fd) }
+            .map_err(|source| MemoryError::Allocate { len, what, source })?;
+        Ok(Self { memory: Memory::new(fd, len, kind), mapping })
+    }
+}

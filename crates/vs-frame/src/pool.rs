@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Buffers that the CPU fills: test patterns, software codecs, programs that publish.
+//!
+//! The pool starts small and grows up to its bound only when every buffer is in somebody's
+//! hands. A slot taken for writing belongs to the writer alone; finishing it makes a frame,
+//! dropping it puts it back unseen.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memmap2::MmapMut;
+
+use crate::buffer::Buffer;
+use crate::format::Format;
+use crate::frame::{Frame, FrameError, Home};
+use crate::memory::{Access, CpuAccess, MapError, MemoryError, WritableMemory};
+use crate::meta::FrameMeta;
+
+/// Where a pool's memory comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CpuMemory {
+    /// Sealed memfds: readable by everyone, writable by nobody but the pool.
+    Memfd,
+    /// A DMA heap, by its device node: importable by devices, but every client that gets a
+    /// buffer could write to it.
+    DmaHeap(PathBuf),
+}
+
+/// A bounded set of equal buffers for one format.
+#[derive(Debug)]
+pub struct CpuPool {
+    format: Arc<Format>,
+    memory: CpuMemory,
+    max: usize,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    buffer: Arc<Buffer>,
+    /// Away while a writer has the slot.
+    mappings: Option<Vec<MmapMut>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock can panic halfway; a poisoned pool is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Home for Shared {
+    fn take_back(&self, slot: u32) {
+        self.lock().free.push(slot);
+    }
+}
+
+impl CpuPool {
+    /// A pool of `initial` buffers for pictures of `format`, growing up to `max`.
+    ///
+    /// # Errors
+    /// [`MemoryError`] if the first buffers cannot be had.
+    pub fn new(format: Arc<Format>, memory: CpuMemory, initial: usize, max: usize) -> Result<Self, MemoryError> {
+        let pool = Self { format, memory, max: max.max(initial), shared: Arc::default() };
+        for _ in 0..initial {
+            pool.add_slot()?;
+        }
+        Ok(pool)
+    }
+
+    /// The format of its buffers.
+    #[must_use]
+    pub fn format(&self) -> &Arc<Format> {
+        &self.format
+    }
+
+    /// Buffers that exist now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.lock().slots.len()
+    }
+
+    /// Whether the pool has no buffer yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Buffers that could be taken now, those not yet allocated included.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        let state = self.shared.lock();
+        state.free.len() + self.max.saturating_sub(state.slots.len())
+    }
+
+    fn add_slot(&self) -> Result<(), MemoryError> {
+        let (mut memories, mut mappings) = (Vec::new(), Vec::new());
+        for index in 0..self.format.memories() {
+            let len = self.format.memory_size(index).next_multiple_of(PAGE);
+            let WritableMemory { memory, mapping } = match &self.memory {
+                CpuMemory::Memfd => WritableMemory::memfd(len)?,
+                CpuMemory::DmaHeap(path) => WritableMemory::dma_heap(path, len)?,
+            };
+            memories.push(memory);
+            mappings.push(mapping);
+        }
+        // A format has 1 to 4 planes, so there are 1 to 4 memories.
+        if let Some(buffer) = Buffer::new(memories) {
+            let mut state = self.shared.lock();
+            let slot = state.slots.len() as u32;
+            state.slots.push(Slot { buffer: Arc::new(buffer), mappings: Some(mappings) });
+            state.free.push(slot);
+        }
+        Ok(())
+    }
+
+    /// Takes a buffer for writing; allocates one if all are in use and the bound allows it.
+    /// `Ok(None)` if the bound is reached: the caller skips this frame.
+    ///
+    /// # Errors
+    /// [`MemoryError`] if a further buffer was allowed but could not be had.
+    pub fn acquire(&self) -> Result<Option<WriteSlot>, MemoryError> {
+        if let Some(slot) = self.take_free() {
+            return Ok(Some(slot));
+        }
+        if self.len() >= self.max {
+            return Ok(None);
+        }
+        self.add_slot()?;
+        Ok(self.take_free())
+    }
+
+    fn take_free(&self) -> Option<WriteSlot> {
+        let mut state = self.shared.lock();
+        let index = state.free.pop()?;
+        let slot = &mut state.slots[index as usize];
+        let mappings = slot.mappings.take()?;
+        let buffer = Arc::clone(&slot.buffer);
+        Some(WriteSlot {
+            shared: Arc::clone(&self.shared),
+            index,
+            buffer,
+            mappings,
+            format: Arc::clone(&self.format),
+            owned: true,
+        })
+    }
+}
+
+/// Memory is handed out in pages; a multiple keeps every buffer mappable and importable.
+const PAGE: u64 = 4096;
+
+/// A buffer in the hands of its writer.
+#[derive(Debug)]
+pub struct WriteSlot {
+    shared: Arc<Shared>,
+    index: u32,
+    buffer: Arc<Buffer>,
+    mappings: Vec<MmapMut>,
+    format: Arc<Format>,
+    /// Until the slot has become a frame.
+    owned: bool,
+}
+
+impl WriteSlot {
+    /// The format that the picture must have.
+    #[must_use]
+    pub fn format(&self) -> &Arc<Format> {
+        &self.format
+    }
+
+    /// Lets `fill` write to the buffer's memories, with caches synchronised around it.
+    ///
+    /// # Errors
+    /// [`MapError::Sync`] if the kernel refuses CPU access to a DmaBuf.
+    pub fn write<T>(&mut self, fill: impl FnOnce(&mut [MmapMut]) -> T) -> Result<T, MapError> {
+        let memories = self.buffer.memories().iter();
+        let _access: Vec<_> = memories.map(|m| CpuAccess::begin(m, Access::Write)).collect::<Result<_, _>>()?;
+        Ok(fill(&mut self.mappings))
+    }
+
+    /// Makes the frame. Its buffer comes back to the pool when the last handle is dropped.
+    ///
+    /// # Errors
+    /// [`FrameError::BytesUsed`] if `meta` claims more payload than there is memory.
+    pub fn finish(self, meta: FrameMeta) -> Result<Frame, FrameError> {
+        let format = Arc::clone(&self.format);
+        self.finish_as(format, meta)
+    }
+
+    /// As [`finish`](Self::finish), under a format that says more than the pool's (coded
+    /// streams learn their parameter sets from the first access unit).
+    ///
+    /// # Errors
+    /// [`FrameError`] if that format does not fit into the buffer.
+    pub fn finish_as(mut self, format: Arc<Format>, meta: FrameMeta) -> Result<Frame, FrameError> {
+        let (buffer, index) = (Arc::clone(&self.buffer), self.index);
+        let home: Arc<dyn Home> = self.shared.clone();
+        let frame = Frame::new(buffer, format, meta, Some((home, index)))?;
+        // From here on the frame sends the slot home, not this writer.
+        self.owned = false;
+        Ok(frame)
+    }
+}
+
+impl Drop for WriteSlot {
+    fn drop(&mut self) {
+        let mappings = std::mem::take(&mut self.mappings);
+        self.shared.lock().slots[self.index as usize].mappings = Some(mappings);
+        if self.owned {
+            self.shared.take_back(self.index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FourCc, Rate};
+
+    fn pool(initial: usize, max: usize) -> CpuPool {
+        let format = Format::packed(FourCc::NV12, 64, 32, Rate::fps(30)).unwrap();
+        CpuPool::new(Arc::new(format), CpuMemory::Memfd, initial, max).unwrap()
+    }
+
+    #[test]
+    fn grows_to_its_bound_and_no_further() {
+        let pool = pool(1, 3);
+        let slots: Vec<_> = (0..3).map(|_| pool.acquire().unwrap().unwrap()).collect();
+        assert!(pool.acquire().unwrap().is_none());
+        assert_eq!((pool.len(), pool.available()), (3, 0));
+        drop(slots);
+        assert_eq!(pool.available(), 3);
+    }
+
+    #[test]
+    fn a_buffer_comes_home_with_the_last_handle_only() {
+        let pool = pool(1, 1);
+        let mut slot = pool.acquire().unwrap().unwrap();
+        slot.write(|memories| memories[0][0] = 7).unwrap();
+        let frame = slot.finish(FrameMeta::default()).unwrap();
+        let other = frame.clone();
+        drop(frame);
+        assert!(pool.acquire().unwrap().is_none());
+        assert_eq!(other.map().unwrap().plane(0).unwrap().data[0], 7);
+        drop(other);
+        assert!(pool.acquire().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_leaves_the_buffer_in_the_pool() {
+        let pool = pool(1, 1);
+        let slot = pool.acquire().unwrap().unwrap();
+        let meta = FrameMeta { bytes_used: [u32::MAX, 0, 0, 0], ..FrameMeta::default() };
+        assert!(matches!(slot.finish(meta), Err(FrameError::BytesUsed { .. })));
+        assert!(pool.acquire().unwrap().is_some());
+    }
+}
