@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What another's H.264 encoder and decoder leave of a picture still says which frame it was.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};

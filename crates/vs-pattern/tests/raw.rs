@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Raw pictures: what was painted can be read, and whatever is not of the same frame is found.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use vs_frame::{Colorimetry, Format, FourCc, PlaneLayout, Planes, Rate};
 use vs_pattern::{CheckError, Memories, Pattern, PatternError, ReadError, Stamp};
