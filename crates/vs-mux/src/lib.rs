@@ -1,1 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+//! Bitstreams and files: what leaves an encoder becomes a file that survives.
+//!
+//! [`annexb`] takes H.264 and H.265 byte streams apart: NAL units, parameter sets, the picture
+//! format they describe. [`mp4`] writes access units to a file that plays whatever happens to the
+//! process or the disk, and that is an ordinary MP4 once it is finished.
+//!
+//! The crate knows plain numbers and bytes only. Timestamps are nanoseconds, signed, on any clock;
+//! colour is given as ISO/IEC 23091-2 code points. Every byte that comes in is taken as hostile: a
+//! parser answers with an error, never with a panic, and reserves no memory on an attacker's word.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod annexb;
+mod format;
+pub mod mp4;
+
+pub use format::{Codec, Colour, VideoFormat};

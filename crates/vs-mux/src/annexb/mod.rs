@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Annex B byte streams: finding the NAL units and saying what they are.
+//!
+//! Encoders and cameras deliver NAL units between start codes (Annex B of H.264 and H.265); files
+//! hold them behind their length, and the parameter sets apart. This module does the way from the
+//! one to the other, and reads from the parameter sets what a file must say about the picture.
+//!
+//! ```
+//! use vs_mux::{Codec, annexb::{NalKind, nal_units}};
+//!
+//! let stream = [0, 0, 0, 1, 0x67, 0x42, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 0x88];
+//! let kinds: Vec<_> = nal_units(&stream).map(|nal| NalKind::of(Codec::H264, nal)).collect();
+//! assert_eq!(kinds, [NalKind::Sps, NalKind::Pps, NalKind::KeySlice]);
+//! ```
+
+mod bits;
+pub mod h264;
+pub mod h265;
+mod nal;
+mod params;
+mod vui;
+
+pub use bits::rbsp;
+pub use nal::{NalKind, NalUnits, is_keyframe, nal_units, to_length_prefixed};
+pub use params::{ParameterSets, ParameterSetsError};
+
+use bits::BitReader;
+
+/// Why a parameter set could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SpsError {
+    /// The bytes end before the fields do.
+    #[error("the sequence parameter set ends too early")]
+    Truncated,
+    /// A field has a value outside the range the standard gives it.
+    #[error("the sequence parameter set has an impossible {0}")]
+    OutOfRange(&'static str),
+    /// The NAL unit is not a sequence parameter set.
+    #[error("the NAL unit is not a sequence parameter set")]
+    NotAnSps,
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Hybrid MP4: fragmented while it is recorded, an ordinary file once it is finished.
+//!
+//! An ordinary MP4 says at its end where every frame lies, so a recorder that dies leaves a file
+//! nobody can open. A fragmented one says it every few frames, but players seek in it badly. The
+//! hybrid is the one and then the other, without rewriting a byte of video:
+//!
+//! ```text
+//! recording   ftyp │ free 16 │ moov (no frames) │ moof mdat │ moof mdat │ moof mdat …
+//! finished    ftyp │ mdat 64-bit size ────────────────────────────────────────────────│ moov (all frames)
+//! ```
+//!
+//! [`Mp4Writer`] hands each fragment to the kernel in one write as soon as it is complete: a killed
+//! process loses at most one fragment ([`Options::fragment`]), a power cut what came after the last
+//! `fdatasync` ([`Options::sync`]). [`Mp4Writer::finish`] then
+//!
+//! 1. appends a `moov` that lists every frame (until then players skip this second `moov`),
+//! 2. syncs,
+//! 3. overwrites the 16-byte placeholder, which lies in the first sector, with the header of an
+//!    `mdat` that swallows the first `moov` and all fragment headers,
+//! 4. syncs.
+//!
+//! So the file plays at every moment in between. Where the placeholder cannot be reached again (a
+//! pipe, a file opened for appending), the file stays fragmented, and the [`Summary`] says so.
+//!
+//! References without a name are to ISO/IEC 14496-12.
+
+mod boxes;
+mod config;
+mod entry;
+mod error;
+mod fragment;
+mod moov;
+mod pace;
+mod progress;
+mod sink;
+mod storage;
+mod table;
+mod timeline;
+mod writer;
+
+pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, TrackConfig, limits};
+pub use error::{ConfigError, FinishError, IoFailure, WriteError};
+pub use sink::{FileSink, OpenError, Sink};
+pub use writer::{Mp4Writer, Stats, Summary};

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From nanoseconds on somebody's clock to ticks of the file.
+//!
+//! Every timestamp is converted by itself from its distance to the origin, never by adding up
+//! durations, so rounding (half a tick at most) does not accumulate however long the file becomes.
+
+use std::num::NonZeroU32;
+
+const NS_PER_SECOND: i128 = 1_000_000_000;
+
+/// `ns` in ticks, rounded to the nearest.
+pub(super) fn to_ticks(ns: i128, timescale: NonZeroU32) -> i64 {
+    let doubled = 2 * ns * i128::from(timescale.get()) + NS_PER_SECOND;
+    saturate(doubled.div_euclid(2 * NS_PER_SECOND))
+}
+
+/// `ticks` in nanoseconds, rounded down.
+pub(super) fn to_ns(ticks: i64, timescale: NonZeroU32) -> i64 {
+    saturate((i128::from(ticks) * NS_PER_SECOND).div_euclid(i128::from(timescale.get())))
+}
+
+/// Timestamps are `i64`; only differences at the ends of their range can exceed it.
+fn saturate(value: i128) -> i64 {
+    value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
+
+/// The file's time: where it begins, and how the track's own time lies in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeline {
+    pub timescale: NonZeroU32,
+    origin_ns: i64,
+    /// Decode time of the first frame, in ticks after the origin.
+    first_dts: i64,
+    /// Presentation time of the first frame, in ticks after the origin.
+    first_pts: i64,
+}
+
+/// How the presentation begins (8.6.6): what an edit list must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Edit {
+    /// Ticks with no picture before the first frame.
+    pub delay: u64,
+    /// Where in the track's own time the presentation begins.
+    pub media_time: u64,
+}
+
+impl Edit {
+    /// Whether the track simply begins at its beginning.
+    pub fn is_trivial(self) -> bool {
+        self == Self { delay: 0, media_time: 0 }
+    }
+}
+
+impl Timeline {
+    /// A time whose zero is `origin_ns`, or the first frame's presentation.
+    pub fn new(timescale: NonZeroU32, origin_ns: Option<i64>, pts_ns: i64, dts_ns: i64) -> Self {
+        let origin_ns = origin_ns.unwrap_or(pts_ns);
+        let at = |ns: i64| to_ticks(i128::from(ns) - i128::from(origin_ns), timescale);
+        Self { timescale, origin_ns, first_dts: at(dts_ns), first_pts: at(pts_ns) }
+    }
+
+    /// Ticks from the first frame's decoding to `ns`; negative before it.
+    pub fn media_ticks(&self, ns: i64) -> i64 {
+        to_ticks(i128::from(ns) - i128::from(self.origin_ns), self.timescale).saturating_sub(self.first_dts)
+    }
+
+    /// Frames presented before the origin are decoded but not shown; one that comes later waits.
+    pub fn edit(&self) -> Edit {
+        let composition = self.first_pts.saturating_sub(self.first_dts);
+        Edit {
+            delay: self.first_pts.max(0).unsigned_abs(),
+            media_time: composition.saturating_sub(self.first_pts.min(0)).max(0).unsigned_abs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RTP_CLOCK: NonZeroU32 = NonZeroU32::new(90_000).unwrap();
+
+    #[test]
+    fn edits() {
+        let edit = |origin, pts, dts| Timeline::new(RTP_CLOCK, origin, pts, dts).edit();
+        assert!(edit(None, 77_000, 77_000).is_trivial());
+        // B-frames: decoding begins a frame before presentation does.
+        assert_eq!(edit(None, 0, -20_000_000), Edit { delay: 0, media_time: 1800 });
+        // The first frame comes 2 s after the origin.
+        assert_eq!(edit(Some(0), 2_000_000_000, 2_000_000_000), Edit { delay: 180_000, media_time: 0 });
+        // A lead-in of 1 s before what was asked for.
+        assert_eq!(edit(Some(0), -1_000_000_000, -1_000_000_000), Edit { delay: 0, media_time: 90_000 });
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_half_a_tick_and_monotonic(ns in -1_000_000_000_000_000i64..1_000_000_000_000_000, more in 0i64..100_000) {
+            let ticks = to_ticks(i128::from(ns), RTP_CLOCK);
+            prop_assert!((to_ns(ticks, RTP_CLOCK) - ns).abs() <= 5556);
+            prop_assert!(to_ticks(i128::from(ns + more), RTP_CLOCK) >= ticks);
+        }
+
+        #[test]
+        fn any_clock_is_survived(origin: Option<i64>, pts: i64, dts: i64, ns: i64, scale: NonZeroU32) {
+            let timeline = Timeline::new(scale, origin, pts, dts);
+            timeline.media_ticks(ns);
+            timeline.edit();
+        }
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The writer: takes access units, keeps the file playable.
+
+use super::config::{AccessUnit, Options, TrackConfig, limits};
+use super::error::{ConfigError, FinishError, IoFailure, WriteError};
+use super::fragment::Fragment;
+use super::moov::{self, Track};
+use super::progress::Progress;
+use super::sink::Sink;
+use super::storage::Storage;
+use super::table::SampleTable;
+use super::timeline::Timeline;
+use crate::annexb::{self, NalKind, ParameterSets};
+
+/// How far a recording has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Frames taken.
+    pub frames: u64,
+    /// Bytes written, and those of frames that wait for their fragment to be complete.
+    pub bytes: u64,
+    /// From the file's first presentation to the end of the last, in nanoseconds.
+    pub duration_ns: i64,
+    /// Memory held for the tables of the finished file, in bytes: about 16 per frame.
+    pub table_bytes: usize,
+}
+
+/// What became of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Frames in the file. Without any, there is no MP4 to keep.
+    pub frames: u64,
+    /// Frames that were taken but could not be written.
+    pub lost_frames: u64,
+    /// From the file's first presentation to the end of the last, in nanoseconds.
+    pub duration_ns: i64,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Whether it is an ordinary MP4. Otherwise it is a fragmented one: it plays as well, but some
+    /// players seek badly in it.
+    pub progressive: bool,
+}
+
+/// Writes one video track to a hybrid MP4; the [module](super) page has the idea.
+///
+/// Dropping the writer hands over the frames that still wait and leaves the file fragmented.
+#[derive(Debug)]
+pub struct Mp4Writer<S: Sink> {
+    storage: Storage<S>,
+    config: TrackConfig,
+    options: Options,
+    sets: ParameterSets,
+    /// What the file says about its track, once it has a first frame.
+    begun: Option<Begun>,
+    fragment: Fragment,
+    table: SampleTable,
+    /// Takes no more frames: a write failed, or the file is finished.
+    stopped: bool,
+    lost_frames: u64,
+}
+
+#[derive(Debug)]
+struct Begun {
+    track: Track,
+    placeholder_at: u64,
+    progress: Progress,
+}
+
+impl<S: Sink> Mp4Writer<S> {
+    /// A writer to `sink`. Nothing is written before the first keyframe.
+    pub fn new(sink: S, config: TrackConfig, options: Options) -> Result<Self, ConfigError> {
+        config.check()?;
+        options.check()?;
+        Ok(Self {
+            storage: Storage::new(sink),
+            sets: config.parameter_sets.clone().unwrap_or_default(),
+            config,
+            options,
+            begun: None,
+            fragment: Fragment::default(),
+            table: SampleTable::default(),
+            stopped: false,
+            lost_frames: 0,
+        })
+    }
+
+    /// Takes one access unit, in decode order.
+    ///
+    /// A unit of parameter sets alone is taken in, but is no frame. A fragment that is complete goes
+    /// to the kernel before this returns, and to the disk when that is due.
+    pub fn write(&mut self, unit: &AccessUnit<'_>) -> Result<(), WriteError> {
+        if self.stopped {
+            return Err(WriteError::Stopped);
+        }
+        let (bytes, limit) = (unit.data.len(), limits::MAX_ACCESS_UNIT);
+        if bytes > limit {
+            return Err(WriteError::TooLarge { bytes, limit });
+        }
+        if self.stats().frames >= limits::MAX_FRAMES {
+            return Err(WriteError::Full { frames: limits::MAX_FRAMES });
+        }
+        if !self.take_parameter_sets(unit.data)? {
+            return Ok(());
+        }
+        if self.begun.is_none() {
+            self.begun = Some(self.begin(unit)?);
+        }
+        let Some(Begun { progress, .. }) = &mut self.begun else { return Ok(()) };
+        let sample = progress.place(unit)?;
+        let longest = progress.ticks(self.options.fragment);
+        let frame = u64::from(sample.duration);
+
+        if let Some(first) = self.fragment.samples().first() {
+            let too_long = sample.dts + frame > first.dts + longest;
+            let too_large = self.fragment.data_bytes() + unit.data.len() > limits::MAX_FRAGMENT_BYTES;
+            if unit.keyframe || too_long || too_large {
+                self.fragment.end_last_at(sample.dts);
+                self.hand_over()?;
+            }
+        }
+        self.fragment.push(sample, self.config.codec, unit.data);
+        // A fragment with no room for another frame like this one need not wait for it.
+        if let Some(first) = self.fragment.samples().first()
+            && sample.dts + 2 * frame > first.dts + longest
+        {
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Hands the waiting frames to the kernel, and to the disk if that is due.
+    ///
+    /// [`write`](Self::write) cannot know that a stream pauses; call this when no frame came for a
+    /// fragment's length.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        if self.stopped {
+            return Err(WriteError::Stopped);
+        }
+        self.hand_over()?;
+        Ok(self.sync_if_due()?)
+    }
+
+    /// How far the recording has come. Costs nothing.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            frames: self.table.frames() + self.fragment.samples().len() as u64,
+            bytes: self.storage.end() + self.fragment.data_bytes() as u64,
+            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.progress.shown_ns()),
+            table_bytes: self.table.memory(),
+        }
+    }
+
+    /// Ends the file: an ordinary MP4 where the sink allows it, a fragmented one elsewhere.
+    ///
+    /// Goes the steps of the [module](super) page; the file plays at each of them. After a failed
+    /// [`write`](Self::write) it ends the file with what is there.
+    pub fn finish(mut self) -> Result<Summary, FinishError> {
+        let flushed = self.hand_over();
+        self.stopped = true;
+        let (progressive, finalised) = self.finalise();
+        let summary = Summary {
+            frames: self.table.frames(),
+            lost_frames: self.lost_frames,
+            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.progress.shown_ns()),
+            bytes: self.storage.end(),
+            progressive,
+        };
+        match flushed.and(finalised) {
+            Ok(()) => Ok(summary),
+            Err(failure) => Err(FinishError { failure, summary }),
+        }
+    }
+
+    /// Looks at every NAL unit; says whether there is a picture among them.
+    fn take_parameter_sets(&mut self, data: &[u8]) -> Result<bool, WriteError> {
+        let codec = self.config.codec;
+        let units = || annexb::nal_units(data).map(|nal| (NalKind::of(codec, nal), nal));
+        if units().next().is_none() {
+            return Err(WriteError::NotAnnexB);
+        }
+        if self.begun.is_none() {
+            self.sets.supersede(ParameterSets::gather(codec, data)?);
+        } else if units().any(|(kind, nal)| kind.is_parameter_set() && !self.sets.contains(kind, nal)) {
+            return Err(WriteError::ParameterSetsChanged);
+        }
+        Ok(units().any(|(kind, _)| kind.is_slice()))
+    }
+
+    /// Writes the file's beginning, which the first keyframe decides.
+    fn begin(&mut self, first: &AccessUnit<'_>) -> Result<Begun, WriteError> {
+        let AccessUnit { pts_ns, dts_ns, .. } = *first;
+        if !first.keyframe {
+            return Err(WriteError::NoKeyframe);
+        }
+        if pts_ns < dts_ns {
+            return Err(WriteError::ShownBeforeDecoded { pts_ns, dts_ns });
+        }
+        let timeline = Timeline::new(self.config.timescale, self.options.origin_ns, pts_ns, dts_ns);
+        let track = Track::new(&self.config, &self.sets, timeline, self.options.creation_time)?;
+        let header = moov::file_header(&track);
+        let written = self.storage.append("writing the file's beginning", &[&header.bytes]);
+        self.stop_on_failure(written)?;
+        let progress = Progress::new(timeline, track.format.frame_duration_ns);
+        Ok(Begun { track, placeholder_at: header.placeholder_at, progress })
+    }
+
+    /// Writes the open fragment, if there is one, and syncs if that is due.
+    fn hand_over(&mut self) -> Result<(), IoFailure> {
+        if self.fragment.samples().is_empty() {
+            return Ok(());
+        }
+        let parts = self.fragment.seal();
+        let data_at = self.storage.end() + parts[0].len() as u64;
+        let written = self.storage.append("writing a fragment", &parts);
+        if written.is_ok() {
+            self.table.add_fragment(data_at, self.fragment.samples());
+        } else {
+            self.lost_frames += self.fragment.samples().len() as u64;
+        }
+        self.fragment.clear();
+        self.stop_on_failure(written)?;
+        self.sync_if_due()
+    }
+
+    fn sync_if_due(&mut self) -> Result<(), IoFailure> {
+        let Some(interval) = self.options.sync else { return Ok(()) };
+        let synced = self.storage.sync_if_due(interval, self.options.fragment);
+        self.stop_on_failure(synced)
+    }
+
+    /// A file that failed once is not trusted with more.
+    fn stop_on_failure(&mut self, result: Result<(), IoFailure>) -> Result<(), IoFailure> {
+        self.stopped |= result.is_err();
+        result
+    }
+
+    /// Turns the file into an ordinary MP4. Says whether it is one now, and what failed.
+    fn finalise(&mut self) -> (bool, Result<(), IoFailure>) {
+        let storage = &mut self.storage;
+        let Some(begun) = &self.begun else { return (false, Ok(())) };
+        if self.table.frames() == 0 || !storage.rewritable() {
+            return (false, storage.sync());
+        }
+        self.table.close(begun.progress.last_duration());
+        let index = moov::final_moov(&begun.track, &self.table);
+        let end = storage.end();
+        let hide = moov::swallowing_mdat(end - begun.placeholder_at);
+        let hidden = storage
+            .append("writing the index", &[&index])
+            .and_then(|()| storage.sync())
+            .and_then(|()| storage.overwrite("hiding the fragments", begun.placeholder_at, &hide));
+        match hidden {
+            Ok(()) => (true, storage.sync()),
+            Err(failure) => {
+                storage.cut(end);
+                (false, Err(failure))
+            }
+        }
+    }
+}
+
+impl<S: Sink> Drop for Mp4Writer<S> {
+    fn drop(&mut self) {
+        if !self.stopped {
+            // Nobody is left to tell of a failure.
+            let _ = self.hand_over();
+        }
+    }
+}
