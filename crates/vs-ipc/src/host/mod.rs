@@ -1,1 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The publishing side: one stream, one socket, any number of clients.
+//!
+//! A [`Host`] belongs to one thread with a tokio runtime. Its owner calls
+//! [`publish`](Host::publish) when a frame is there and awaits [`turn`](Host::turn)
+//! meanwhile; nothing in it blocks, and nothing needs a lock. A frame that goes to a
+//! thousand clients is a thousand small messages: its bytes are not touched.
+//!
+//! What a client can do to others is bounded here: frames are sent at once or skipped for
+//! that client alone, the [`book`](crate::book) bounds what it holds and for how long, and
+//! whoever breaks the protocol loses its connection with a [`GoodbyeReason`].
 
+mod client;
+mod deliver;
+mod listener;
+mod options;
+mod poller;
+mod requests;
+mod send;
+mod stats;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::time::Instant;
+use vs_frame::clock::{NS_PER_MS, monotonic_ns};
+use vs_frame::{Buffer, BufferId, Format, Frame};
+
+use self::client::{Client, OUTBOX_MAX, Peer, SEND_BUFFER, Trouble};
+use self::listener::Listener;
+use self::poller::{Poller, Ready};
+use self::send::send_record;
+use self::stats::Totals;
+use crate::book::{LeaseBook, Limits};
+use crate::wire::{self, GoodbyeReason, MAX_TEXT, StreamState};
+
+pub use listener::BindError;
+pub use options::HostOptions;
+pub use stats::{ClientSnapshot, HostSnapshot, Skips};
+
+/// How long a connection may take to say HELLO. An honest client says it at once.
+const HANDSHAKE_NS: u64 = 2000 * NS_PER_MS;
+
+/// Leases and lifespans are looked after at most this late. Every published frame does it
+/// anyway; the timer is for streams that stand still, and need not fire between frames.
+const EXPIRY_SLACK_NS: u64 = 20 * NS_PER_MS;
+
+/// From so many clients on, unlocks are gathered for [`GATHER`] instead of waking the thread
+/// one by one, unless somebody waits for a credit.
+const GATHER_FROM: usize = 8;
+
+/// Short beside a frame interval, long beside the time in which clients answer a frame.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// Pause after the system had no descriptor or memory for a connection. The pending client
+/// stays in the backlog, so without it the thread would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The publisher of one stream. See the module.
+#[derive(Debug)]
+pub struct Host {
+    options: HostOptions,
+    listener: Listener,
+    poller: Poller,
+    clients: Slab<Client>,
+    next_client: u64,
+    book: LeaseBook<Published>,
+    format: Option<(u32, Arc<Format>)>,
+    state: (StreamState, String),
+    /// Buffers that some client knows, to tell when one will not come again.
+    buffers: Vec<(BufferId, Weak<Buffer>)>,
+    totals: Totals,
+    /// Until when unlocks may gather.
+    gather_until: Option<Instant>,
+    /// Until when no connection is accepted.
+    accept_after: Option<Instant>,
+    /// The earliest time at which a silent connection is due.
+    handshake_due_ns: Option<u64>,
+    ready: Vec<Ready>,
+}
+
+/// A frame in the book, with what its event says.
+#[derive(Debug)]
+struct Published {
+    frame: Frame,
+    publish_ns: u64,
+    format: u32,
+}
+
+/// Why the host cannot go on at all.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The socket could not be published.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system gave no poller.
+    #[error("cannot watch the clients of a stream: {0}")]
+    Poll(#[source] std::io::Error),
+}
+
+impl Host {
+    /// Publishes a stream, in state [`StreamState::Waiting`]. Must be called on a tokio
+    /// runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// [`HostError`] if the socket or the poller cannot be had.
+    pub fn bind(options: HostOptions) -> Result<Self, HostError> {
+        let listener = Listener::bind(&options.path, options.mode, options.group)?;
+        let limits = Limits { frames: options.frames, lease_max_ns: options.lease_max_ns };
+        Ok(Self {
+            listener,
+            poller: Poller::new().map_err(HostError::Poll)?,
+            clients: Slab::new(),
+            next_client: 1,
+            book: LeaseBook::new(limits),
+            format: None,
+            state: (StreamState::Waiting, String::new()),
+            buffers: Vec::new(),
+            totals: Totals::default(),
+            gather_until: None,
+            accept_after: None,
+            handshake_due_ns: None,
+            ready: Vec::new(),
+            options,
+        })
+    }
+
+    /// The options it was made with.
+    #[must_use]
+    pub fn options(&self) -> &HostOptions {
+        &self.options
+    }
+
+    /// Clients that have said HELLO.
+    #[must_use]
+    pub fn client_count(&self) -> usize {
+        self.clients.iter().filter(|(_, client)| client.identity.is_some()).count()
+    }
+
+    /// Counters of the host and each client.
+    #[must_use]
+    pub fn snapshot(&self) -> HostSnapshot {
+        let held = |client: &Client| client.identity.as_ref().map_or(0, |identity| self.book.held(identity.book));
+        let clients = self.clients.iter().filter_map(|(_, client)| client.snapshot(held(client))).collect();
+        self.totals.snapshot(self.book.len(), clients)
+    }
+
+    /// The serial that the next frame will get.
+    #[must_use]
+    pub fn next_serial(&self) -> u64 {
+        self.book.last_serial() + 1
+    }
+
+    /// The newest frame, if it is still good to look at.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Frame> {
+        self.book.newest().map(|(_, published)| &published.frame)
+    }
+
+    /// Tells every client what the stream is doing. When it no longer runs, the newest frame
+    /// is let go: a stale frame is never given to anyone as a new one.
+    pub fn set_state(&mut self, state: StreamState, text: &str) {
+        if self.state.0 == state && self.state.1 == text {
+            return;
+        }
+        self.state = (state, wire::truncate(text, MAX_TEXT).to_owned());
+        if state != StreamState::Running {
+            self.book.forget_newest();
+            self.retire_buffers();
+        }
+        let record = self.state_record();
+        self.broadcast(&record);
+    }
+
+    /// What the stream is doing, as clients were told.
+    #[must_use]
+    pub fn state(&self) -> (StreamState, &str) {
+        (self.state.0, &self.state.1)
+    }
+
+    /// Ends all connections with a reason. The socket goes when the host is dropped.
+    pub fn close(&mut self, reason: GoodbyeReason, text: &str) {
+        let keys: Vec<usize> = self.clients.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.dismiss(key, reason, text);
+        }
+    }
+
+    /// Waits until something happened among the clients, and deals with it. Safe to cancel.
+    ///
+    /// # Errors
+    /// [`HostError::Poll`] if the system fails; the host cannot go on then.
+    pub async fn turn(&mut self) -> Result<(), HostError> {
+        let due = self.due();
+        tokio::select! {
+            () = sleep_until(self.gather_until) => self.gather_until = None,
+            polled = self.poller.ready(&mut self.ready), if self.gather_until.is_none() => {
+                polled.map_err(HostError::Poll)?;
+                self.serve_ready();
+            }
+            accepted = self.listener.accept(), if self.accept_after.is_none() => self.admit(accepted),
+            () = sleep_until(self.accept_after) => self.accept_after = None,
+            () = sleep_until(due) => self.look_after_deadlines(),
+        }
+        Ok(())
+    }
+
+    /// When deadlines must be looked at.
+    fn due(&self) -> Option<Instant> {
+        let expiry = self.book.next_end_ns().map(|end| end.saturating_add(EXPIRY_SLACK_NS));
+        let due_ns = expiry.into_iter().chain(self.handshake_due_ns).min()?;
+        Some(Instant::now() + Duration::from_nanos(due_ns.saturating_sub(monotonic_ns())))
+    }
+
+    fn look_after_deadlines(&mut self) {
+        let now_ns = monotonic_ns();
+        self.expire(now_ns);
+        if self.handshake_due_ns.is_some_and(|due| due <= now_ns) {
+            self.end_silent_connections(now_ns);
+        }
+    }
+
+    fn end_silent_connections(&mut self, now_ns: u64) {
+        let silent = |client: &Client| client.identity.is_none();
+        let due = |client: &Client| client.connected_ns.saturating_add(HANDSHAKE_NS);
+        let late: Vec<usize> =
+            self.clients.iter().filter(|(_, c)| silent(c) && due(c) <= now_ns).map(|(key, _)| key).collect();
+        for key in late {
+            self.dismiss(key, GoodbyeReason::HandshakeTimeout, "no HELLO within 2 s");
+        }
+        self.handshake_due_ns = self.clients.iter().filter(|(_, c)| silent(c)).map(|(_, c)| due(c)).min();
+    }
+
+    fn admit(&mut self, accepted: std::io::Result<OwnedFd>) {
+        let socket = match accepted {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(stream = self.options.stream, %error, "cannot accept a client; pausing");
+                self.accept_after = Some(Instant::now() + ACCEPT_PAUSE);
+                return;
+            }
+        };
+        // A socket without credentials is already dead.
+        let Ok(cred) = rustix::net::sockopt::socket_peercred(&socket) else { return };
+        let peer = Peer { uid: cred.uid.as_raw(), pid: cred.pid.as_raw_nonzero().get() };
+        if let Err((reason, text)) = self.check_admission(peer) {
+            tracing::warn!(stream = self.options.stream, uid = peer.uid, pid = peer.pid, %reason, "refused a client");
+            self.totals.goodbye(reason);
+            send_record(socket.as_fd(), &goodbye_record(reason, text));
+            return;
+        }
+        // With the default size a stopped reader would collect hundreds of stale events.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
+        let now_ns = monotonic_ns();
+        let entry = self.clients.vacant_entry();
+        if self.poller.add(entry.key(), &socket).is_ok() {
+            entry.insert(Client::new(self.next_client, socket, peer, now_ns));
+            self.next_client += 1;
+            let due = now_ns.saturating_add(HANDSHAKE_NS);
+            self.handshake_due_ns = Some(self.handshake_due_ns.map_or(due, |earlier| earlier.min(due)));
+        }
+    }
+
+    fn check_admission(&self, peer: Peer) -> Result<(), (GoodbyeReason, &'static str)> {
+        if self.clients.len() >= self.options.clients_max {
+            return Err((GoodbyeReason::TooManyClients, "the stream has as many clients as it may"));
+        }
+        let same_uid = self.clients.iter().filter(|(_, client)| client.peer.uid == peer.uid).count();
+        if same_uid >= self.options.clients_per_uid_max {
+            return Err((GoodbyeReason::TooManyOfUser, "this user has as many clients of this stream as one may"));
+        }
+        Ok(())
+    }
+
+    /// Serves the clients that the poller has listed. When there are many and none is short
+    /// of credit, what they say next may gather for a moment.
+    fn serve_ready(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        for event in &ready {
+            if event.writable {
+                self.on_writable(event.key);
+            }
+            if event.readable {
+                self.on_readable(event.key);
+            }
+        }
+        self.ready = ready;
+        self.ready.clear();
+        if self.clients.len() >= GATHER_FROM && !self.anyone_waits() {
+            self.gather_until = Some(Instant::now() + GATHER);
+        }
+    }
+
+    /// Whether a client waits for an answer that its own next message brings.
+    fn anyone_waits(&self) -> bool {
+        self.clients.iter().any(|(_, client)| {
+            let leased = client.identity.as_ref().is_some_and(|identity| identity.mode == wire::Mode::Leased);
+            !leased || client.behind.is_some()
+        })
+    }
+
+    fn on_writable(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let flushed = client.flush();
+        if !client.has_backlog() {
+            client.blocked = false;
+            let _ = self.poller.watch_writable(key, &client.socket, false);
+        }
+        match flushed {
+            Ok(()) => self.offer_newest(key),
+            Err(trouble) => self.give_up(key, trouble),
+        }
+    }
+
+    /// Sends a control message to one client.
+    fn control(&mut self, key: usize, record: Vec<u8>) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let outcome = client.send_control(record);
+        if client.has_backlog() && !client.blocked {
+            client.blocked = true;
+            let _ = self.poller.watch_writable(key, &client.socket, true);
+        }
+        if let Err(trouble) = outcome {
+            self.give_up(key, trouble);
+        }
+    }
+
+    /// Sends a control message to everyone who has said HELLO.
+    fn broadcast(&mut self, record: &[u8]) {
+        let keys: Vec<usize> =
+            self.clients.iter().filter(|(_, client)| client.identity.is_some()).map(|(key, _)| key).collect();
+        for key in keys {
+            self.control(key, record.to_vec());
+        }
+    }
+
+    fn give_up(&mut self, key: usize, trouble: Trouble) {
+        match trouble {
+            Trouble::Closed => self.remove(key),
+            Trouble::NotReading => {
+                let text = format!("{OUTBOX_MAX} control messages are unread");
+                self.dismiss(key, GoodbyeReason::NotReading, &text);
+            }
+        }
+    }
+
+    /// Ends a connection, saying why if the socket still takes it.
+    fn dismiss(&mut self, key: usize, reason: GoodbyeReason, text: &str) {
+        let Some(client) = self.clients.get(key) else { return };
+        let name = client.identity.as_ref().map_or("", |identity| identity.name.as_str());
+        tracing::info!(
+            stream = self.options.stream, client = client.id, name, pid = client.peer.pid, %reason, text, "dismissed a client"
+        );
+        self.totals.goodbye(reason);
+        send_record(client.socket.as_fd(), &goodbye_record(reason, text));
+        self.remove(key);
+    }
+
+    /// Forgets a connection; its frames are free at once.
+    fn remove(&mut self, key: usize) {
+        let Some(client) = self.clients.try_remove(key) else { return };
+        self.poller.remove(&client.socket);
+        if let Some(identity) = &client.identity {
+            let held = self.book.remove_client(identity.book);
+            tracing::debug!(stream = self.options.stream, client = client.id, held, "client left");
+        }
+    }
+
+    fn state_record(&self) -> Vec<u8> {
+        let text = self.state.1.as_bytes();
+        let message = wire::State {
+            state: self.state.0.code().into(),
+            text_len: (text.len() as u32).into(),
+            ..wire::State::default()
+        };
+        wire::record(message, text)
+    }
+}
+
+fn goodbye_record(reason: GoodbyeReason, text: &str) -> Vec<u8> {
+    let text = wire::truncate(text, MAX_TEXT);
+    let message = wire::Goodbye {
+        reason: reason.code().into(),
+        major: wire::VERSION_MAJOR.into(),
+        minor: wire::VERSION_MINOR.into(),
+        text_len: (text.len() as u32).into(),
+        ..wire::Goodbye::default()
+    };
+    wire::record(message, text.as_bytes())
+}
+
+/// Waits for a moment that may never be set.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

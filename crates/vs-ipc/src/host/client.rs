@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One connection, as the host sees it.
+//!
+//! Frames are sent at once or skipped; they are never queued. Control messages (state,
+//! format, revocations, answers) must arrive, so they wait in a short queue while the socket
+//! is full; a client that lets that queue fill up loses its connection.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+use vs_frame::BufferId;
+
+use super::send::{Sent, send_record};
+use super::stats::{ClientSnapshot, Skips};
+use crate::book::ClientKey;
+use crate::wire::{Mode, SkipReason};
+
+/// Control messages kept for a client whose socket is full. One that has not read as many
+/// state changes, revocations and answers as this has stopped working.
+pub(super) const OUTBOX_MAX: usize = 64;
+
+/// Bytes of socket buffer for each client. The kernel charges about 770 bytes for a frame
+/// event and doubles this number (socket(7)), so about 40 records: a reader that oversleeps
+/// half a second at 60 fps loses nothing in notify mode, and one that is stopped does not
+/// collect hundreds of stale events.
+pub(super) const SEND_BUFFER: usize = 16 * 1024;
+
+/// Who is at the other end, by `SO_PEERCRED`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) pid: i32,
+}
+
+/// What a client has become by its HELLO.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) credits: u16,
+    pub(super) lease_ns: u64,
+    pub(super) book: ClientKey,
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
+    pub(super) connected_ns: u64,
+    /// `None` until HELLO.
+    pub(super) identity: Option<Identity>,
+    /// Buffers whose descriptors it has.
+    pub(super) known: Vec<BufferId>,
+    /// The last frame it got.
+    pub(super) last_serial: u64,
+    /// Why it did not get the newest frame; it gets it when that passes.
+    pub(super) behind: Option<SkipReason>,
+    /// The socket is full; the poller tells when it is not.
+    pub(super) blocked: bool,
+    outbox: VecDeque<Vec<u8>>,
+    pub(super) held_max: usize,
+    pub(super) delivered: u64,
+    pub(super) skipped: Skips,
+    pub(super) revoked: u64,
+    pub(super) stray_unlocks: u64,
+}
+
+/// The connection cannot go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trouble {
+    /// The peer closed it.
+    Closed,
+    /// It does not read its control messages.
+    NotReading,
+}
+
+impl Client {
+    pub(super) fn new(id: u64, socket: OwnedFd, peer: Peer, connected_ns: u64) -> Self {
+        Self {
+            id,
+            socket,
+            peer,
+            connected_ns,
+            identity: None,
+            known: Vec::new(),
+            last_serial: 0,
+            behind: None,
+            blocked: false,
+            outbox: VecDeque::new(),
+            held_max: 0,
+            delivered: 0,
+            skipped: Skips::default(),
+            revoked: 0,
+            stray_unlocks: 0,
+        }
+    }
+
+    /// Sends a control message, or keeps it until there is room.
+    pub(super) fn send_control(&mut self, record: Vec<u8>) -> Result<(), Trouble> {
+        if self.outbox.is_empty() {
+            match send_record(self.socket.as_fd(), &record) {
+                Sent::Yes => return Ok(()),
+                Sent::Gone => return Err(Trouble::Closed),
+                Sent::Full | Sent::Busy => {}
+            }
+        }
+        if self.outbox.len() >= OUTBOX_MAX {
+            return Err(Trouble::NotReading);
+        }
+        self.outbox.push_back(record);
+        Ok(())
+    }
+
+    /// Sends what has waited, as far as there is room.
+    pub(super) fn flush(&mut self) -> Result<(), Trouble> {
+        while let Some(record) = self.outbox.front() {
+            match send_record(self.socket.as_fd(), record) {
+                Sent::Yes => drop(self.outbox.pop_front()),
+                Sent::Gone => return Err(Trouble::Closed),
+                Sent::Full | Sent::Busy => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a control message waits; frames must not overtake it.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Notes that it did not get the newest frame.
+    pub(super) fn skip(&mut self, reason: SkipReason) {
+        self.skipped.count(reason);
+        self.behind = Some(reason);
+    }
+
+    pub(super) fn snapshot(&self, held: usize) -> Option<ClientSnapshot> {
+        let identity = self.identity.as_ref()?;
+        Some(ClientSnapshot {
+            id: self.id,
+            name: identity.name.clone(),
+            pid: self.peer.pid,
+            uid: self.peer.uid,
+            mode: identity.mode,
+            credits: identity.credits,
+            held,
+            held_max: self.held_max,
+            delivered: self.delivered,
+            skipped: self.skipped,
+            revoked: self.revoked,
+            stray_unlocks: self.stray_unlocks,
+            connected_ns: self.connected_ns,
+        })
+    }
+}

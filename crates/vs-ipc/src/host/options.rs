@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a host allows, with the reason for each default.
+
+use std::path::PathBuf;
+
+use vs_frame::clock::NS_PER_MS;
+
+/// How one stream is published.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Name of the stream, told to every client.
+    pub stream: String,
+    /// Where the socket lies.
+    pub path: PathBuf,
+    /// Permission bits of the socket: who may connect needs write permission.
+    pub mode: u32,
+    /// Group of the socket; `None` leaves the daemon's own.
+    pub group: Option<u32>,
+    /// Changes at every start of the daemon; serials and buffer numbers belong to it.
+    pub epoch: u64,
+    /// Frames that all clients together may hold, the newest included. The source keeps the
+    /// rest of its buffers, so that it never starves.
+    pub frames: usize,
+    /// Frames that one client may hold at once, whatever it asks for.
+    pub credits_max: u16,
+    /// Frames that a client may hold which does not ask for a number.
+    pub credits: u16,
+    /// Length of a lease where the client does not ask, in ns.
+    pub lease_ns: u64,
+    /// The longest that a client may hold one frame, renewals included, in ns.
+    pub lease_max_ns: u64,
+    /// How long an announced frame stays untouched without a lease, in ns.
+    pub lifespan_ns: u64,
+    /// Connections at once.
+    pub clients_max: usize,
+    /// Connections of one user at once, so that no user can take them all.
+    pub clients_per_uid_max: usize,
+}
+
+impl HostOptions {
+    /// Two frames keep a client busy without a pause: one that it works on, one that waits.
+    pub const DEFAULT_CREDITS: u16 = 2;
+    /// Enough for a client that compares pictures over time, small beside a usual pool.
+    pub const DEFAULT_CREDITS_MAX: u16 = 4;
+    /// Frames in clients' hands: some of different age for slow readers.
+    pub const DEFAULT_FRAMES: usize = 8;
+    /// Far longer than honest work on a picture, short enough that a hung client is noticed
+    /// by its neighbours as a hiccup.
+    pub const DEFAULT_LEASE_NS: u64 = 1000 * NS_PER_MS;
+    /// A client that needs a frame longer copies it.
+    pub const DEFAULT_LEASE_MAX_NS: u64 = 10_000 * NS_PER_MS;
+    /// The ancestor's promise.
+    pub const DEFAULT_LIFESPAN_NS: u64 = 100 * NS_PER_MS;
+    /// One descriptor each: the systemd unit allows some thousands for all streams.
+    pub const DEFAULT_CLIENTS_MAX: usize = 1024;
+    /// The owner and the members of one group.
+    pub const DEFAULT_MODE: u32 = 0o660;
+
+    /// The defaults for a stream called `stream` at `path`.
+    #[must_use]
+    pub fn new(stream: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            stream: stream.into(),
+            path: path.into(),
+            mode: Self::DEFAULT_MODE,
+            group: None,
+            epoch: vs_frame::clock::monotonic_ns(),
+            frames: Self::DEFAULT_FRAMES,
+            credits_max: Self::DEFAULT_CREDITS_MAX,
+            credits: Self::DEFAULT_CREDITS,
+            lease_ns: Self::DEFAULT_LEASE_NS,
+            lease_max_ns: Self::DEFAULT_LEASE_MAX_NS,
+            lifespan_ns: Self::DEFAULT_LIFESPAN_NS,
+            clients_max: Self::DEFAULT_CLIENTS_MAX,
+            clients_per_uid_max: Self::DEFAULT_CLIENTS_MAX,
+        }
+    }
+}
