@@ -1,1 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
+
+#[cfg(feature = "dbus")]
+pub mod dbus;
