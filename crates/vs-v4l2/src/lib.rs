@@ -1,1 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
+//! Frames from V4L2: which devices there are, and what a camera delivers.
+//!
+//! Two parts build on one thin layer of system calls:
+//!
+//! * [`discovery`] finds every V4L2 node through udev and says what it is: camera, encoder,
+//!   decoder, converter, or nothing that carries pictures. It looks at capabilities and
+//!   formats, never at node numbers.
+//! * [`capture`] runs a camera: negotiates a format, exports the driver's buffers as
+//!   read-only DmaBufs once, and hands them out as [`vs_frame::Frame`]s that go back to the
+//!   driver by themselves.
+//!
+//! The single- and the multi-planar API (kernel doc, "Single- and multi-planar APIs") differ
+//! in the layer of system calls only; above it there is one code path.
+//!
+//! Nothing here blocks, and nothing here knows of threads, clients or an event loop: a
+//! [`Camera`] belongs to one thread, which waits on its file descriptor as it likes.
+
+#![warn(missing_docs)]
+
+pub mod capture;
+mod classify;
+pub mod discovery;
+mod event;
+mod formats;
+mod node;
+mod order;
+mod planar;
+mod sys;
+
+pub use capture::{
+    Adjustment, Camera, CaptureError, CaptureRequest, CaptureStats, Captured, LayoutError, OpenError, StartError,
+};
+pub use classify::DeviceKind;
+pub use discovery::{DeviceInfo, DiscoverError, Function, Node, discover};
+pub use event::Event;
+pub use formats::{FormatDesc, FormatFlags, FrameSize, RateOffer};
+pub use node::NodeError;
+pub use order::OrderKey;
+pub use planar::Planar;

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The book of buffers against a driver that keeps its own book and refuses at will.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+use vs_frame::MAX_PLANES;
+
+use super::*;
+
+const BUFFERS: u32 = 4;
+
+/// A driver that remembers what it has, and panics when it is given what it must not get.
+#[derive(Default)]
+struct FakeDriver {
+    has: Mutex<VecDeque<u32>>,
+    streaming: AtomicBool,
+    refuses: AtomicBool,
+    released: AtomicBool,
+}
+
+impl FakeDriver {
+    fn has(&self) -> Vec<u32> {
+        let mut has: Vec<_> = self.has.lock().unwrap().iter().copied().collect();
+        has.sort_unstable();
+        has
+    }
+}
+
+impl Driver for FakeDriver {
+    fn enqueue(&self, index: u32) -> Result<()> {
+        assert!(!self.released.load(Ordering::Relaxed), "a buffer came to a closed queue");
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Errno::INVAL);
+        }
+        let mut has = self.has.lock().unwrap();
+        assert!(index < BUFFERS && !has.contains(&index), "buffer {index} came twice");
+        has.push_back(index);
+        Ok(())
+    }
+
+    fn dequeue(&self) -> Result<Option<Dequeued>> {
+        let index = self.has.lock().unwrap().pop_front();
+        Ok(index.map(|index| Dequeued {
+            index,
+            error: false,
+            sequence: 0,
+            capture_ns: None,
+            bytes_used: [0; MAX_PLANES],
+            data_offset: [0; MAX_PLANES],
+        }))
+    }
+
+    fn stream_on(&self) -> Result<()> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Errno::IO);
+        }
+        self.streaming.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn stream_off(&self) -> Result<()> {
+        self.streaming.store(false, Ordering::Relaxed);
+        self.has.lock().unwrap().clear();
+        Ok(())
+    }
+
+    fn release(&self) -> Result<()> {
+        self.released.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn buffers() -> Vec<Arc<Buffer>> {
+    let format = vs_frame::Format::packed(vs_frame::FourCc::GREY, 8, 8, vs_frame::Rate::fps(1)).unwrap();
+    let pool = vs_frame::CpuPool::new(Arc::new(format), vs_frame::CpuMemory::Memfd, 4, 4).unwrap();
+    let frame = |_| pool.acquire().unwrap().unwrap().finish(vs_frame::FrameMeta::default()).unwrap();
+    let frames: Vec<_> = (0..BUFFERS).map(frame).collect();
+    frames.iter().map(|frame| Arc::clone(frame.buffer())).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Start,
+    Stop,
+    Dequeue,
+    /// A reader gives back one of the buffers that readers hold.
+    Return(prop::sample::Index),
+    /// The driver begins, or ceases, to refuse everything.
+    Refuse(bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        1 => Just(Op::Start),
+        1 => Just(Op::Stop),
+        4 => Just(Op::Dequeue),
+        4 => any::<prop::sample::Index>().prop_map(Op::Return),
+        1 => any::<bool>().prop_map(Op::Refuse),
+    ]
+}
+
+fn check(queue: &BufferQueue<FakeDriver>, held: &[u32]) {
+    let entries = queue.book.lock();
+    let of = |slot| (0..BUFFERS).filter(|index| entries.slots[*index as usize] == slot).collect::<Vec<_>>();
+    assert_eq!(of(Slot::Driver), queue.driver.has(), "the driver has what the book says");
+    let mut held = held.to_vec();
+    held.sort_unstable();
+    assert_eq!(of(Slot::Reader), held, "readers have what the book says");
+    assert!(entries.streaming || of(Slot::Driver).is_empty(), "a stopped driver has nothing");
+    assert_eq!(entries.streaming, queue.driver.streaming.load(Ordering::Relaxed));
+    let refuses = queue.driver.refuses.load(Ordering::Relaxed);
+    if entries.streaming && !refuses && entries.refused.count == 0 {
+        assert_eq!(of(Slot::Nobody), [], "nothing lies idle while the driver could fill it");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_buffer_is_always_in_exactly_one_place(ops in prop::collection::vec(op(), 1..200)) {
+        let driver = Arc::new(FakeDriver::default());
+        let queue = BufferQueue::new(Arc::clone(&driver), buffers());
+        let (home, mut held) = (queue.home(), Vec::new());
+        for op in ops {
+            match op {
+                Op::Start => { let _ = queue.start(); }
+                Op::Stop => queue.stop(),
+                Op::Dequeue if queue.is_streaming() => held.extend(queue.dequeue().unwrap().map(|taken| taken.index)),
+                Op::Return(which) if !held.is_empty() => home.take_back(held.swap_remove(which.index(held.len()))),
+                Op::Refuse(refuses) => driver.refuses.store(refuses, Ordering::Relaxed),
+                Op::Dequeue | Op::Return(_) => {}
+            }
+            check(&queue, &held);
+        }
+        drop(queue);
+        prop_assert!(driver.released.load(Ordering::Relaxed));
+        for index in held {
+            home.take_back(index);
+        }
+        prop_assert_eq!(driver.has(), []);
+    }
+}
+
+#[test]
+fn a_refused_buffer_is_offered_again() {
+    let queue = BufferQueue::new(Arc::new(FakeDriver::default()), buffers());
+    queue.start().unwrap();
+    let taken = queue.dequeue().unwrap().unwrap();
+    queue.driver.refuses.store(true, Ordering::Relaxed);
+    queue.home().take_back(taken.index);
+    assert_eq!(queue.refused(), Refused { count: 1, last: Some(Errno::INVAL) });
+    assert_eq!(queue.holders(), Holders { driver: 3, readers: 0, nobody: 1 });
+    queue.driver.refuses.store(false, Ordering::Relaxed);
+    queue.dequeue().unwrap();
+    assert_eq!(queue.holders(), Holders { driver: 3, readers: 1, nobody: 0 });
+}
+
+#[test]
+fn a_queue_that_takes_no_buffer_does_not_start() {
+    let queue = BufferQueue::new(Arc::new(FakeDriver::default()), buffers());
+    queue.driver.refuses.store(true, Ordering::Relaxed);
+    assert_eq!(queue.start(), Err(StartFailure::NoBuffer(Errno::INVAL)));
+    assert!(!queue.is_streaming());
+    queue.driver.refuses.store(false, Ordering::Relaxed);
+    assert_eq!(queue.start(), Ok(()));
+}
+
+#[test]
+fn readers_may_return_from_any_thread_while_the_queue_stops() {
+    let driver = Arc::new(FakeDriver::default());
+    for _ in 0..200 {
+        let queue = BufferQueue::new(Arc::clone(&driver), buffers());
+        queue.start().unwrap();
+        let taken: Vec<_> = (0..BUFFERS).map(|_| queue.dequeue().unwrap().unwrap().index).collect();
+        std::thread::scope(|scope| {
+            for index in taken {
+                let home = queue.home();
+                scope.spawn(move || home.take_back(index));
+            }
+            queue.stop();
+        });
+        assert_eq!(queue.holders(), Holders { driver: 0, readers: 0, nobody: BUFFERS });
+        drop(queue);
+        driver.released.store(false, Ordering::Relaxed);
+    }
+}

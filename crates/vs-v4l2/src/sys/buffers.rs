@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `VIDIOC_REQBUFS`, `VIDIOC_EXPBUF`, `VIDIOC_QBUF`, `VIDIOC_DQBUF`, `VIDIOC_STREAMON` and `-OFF`.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use v4l2r::ioctl::{
+    self, BufferFlags, DqBufIoctlError, ExpbufFlags, IoctlConvertError, MemoryConsistency, UncheckedV4l2Buffer,
+};
+use v4l2r::memory::MemoryType;
+use v4l2r::{QueueType, bindings};
+use vs_frame::MAX_PLANES;
+use vs_frame::clock::NS_PER_SEC;
+
+use super::{Result, errno, retry};
+
+/// A buffer that the driver gave back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Dequeued {
+    pub(crate) index: u32,
+    /// The driver says that its contents are not to be trusted.
+    pub(crate) error: bool,
+    pub(crate) sequence: u32,
+    /// `CLOCK_MONOTONIC`; `None` if the driver stamps with another clock, or not at all.
+    pub(crate) capture_ns: Option<u64>,
+    /// Bytes used of each memory, `data_offset` included.
+    pub(crate) bytes_used: [u32; MAX_PLANES],
+    /// Bytes in each memory before the picture begins.
+    pub(crate) data_offset: [u32; MAX_PLANES],
+}
+
+/// Asks for `count` buffers that the driver allocates; 0 gives all back. Returns how many
+/// there are.
+pub(crate) fn request_buffers(fd: BorrowedFd<'_>, queue: QueueType, count: u32) -> Result<u32> {
+    let none = MemoryConsistency::empty();
+    let got: usize = retry(|| ioctl::reqbufs(&fd, queue, MemoryType::Mmap, count, none).map_err(errno))?;
+    u32::try_from(got).map_err(|_| Errno::PROTO)
+}
+
+/// One memory of a buffer as a DmaBuf that can only be read.
+pub(crate) fn export(fd: BorrowedFd<'_>, queue: QueueType, index: u32, plane: u32) -> Result<OwnedFd> {
+    let flags = ExpbufFlags::CLOEXEC | ExpbufFlags::RDONLY;
+    retry(|| ioctl::expbuf(&fd, queue, index as usize, plane as usize, flags).map_err(errno))
+}
+
+/// Gives a buffer to the driver.
+pub(crate) fn enqueue(fd: BorrowedFd<'_>, queue: QueueType, index: u32) -> Result<()> {
+    retry(|| {
+        let mut buffer = UncheckedV4l2Buffer::new_for_querybuf(queue, Some(index));
+        buffer.0.memory = MemoryType::Mmap as u32;
+        ioctl::qbuf::<_, ()>(&fd, buffer).map_err(errno)
+    })
+}
+
+/// Takes a filled buffer from the driver; `None` if there is none yet.
+pub(crate) fn dequeue(fd: BorrowedFd<'_>, queue: QueueType) -> Result<Option<Dequeued>> {
+    // v4l2r's checked buffer refuses, after the driver has already given it away, what it
+    // does not know; an unchecked one always comes back.
+    let taken = retry(|| match ioctl::dqbuf::<UncheckedV4l2Buffer>(&fd, queue) {
+        Ok(raw) => Ok(Some(raw)),
+        Err(IoctlConvertError::IoctlError(DqBufIoctlError::NotReady)) => Ok(None),
+        Err(error) => Err(errno(error)),
+    })?;
+    Ok(taken.map(|UncheckedV4l2Buffer(buffer, planes)| read(&buffer, planes.as_ref().map(<[_; _]>::as_slice))))
+}
+
+fn read(buffer: &bindings::v4l2_buffer, planes: Option<&[bindings::v4l2_plane]>) -> Dequeued {
+    let (mut bytes_used, mut data_offset) = ([0; MAX_PLANES], [0; MAX_PLANES]);
+    match planes {
+        None => bytes_used[0] = buffer.bytesused,
+        Some(planes) => {
+            for (index, plane) in planes.iter().take(buffer.length as usize).take(MAX_PLANES).enumerate() {
+                bytes_used[index] = plane.bytesused;
+                data_offset[index] = plane.data_offset;
+            }
+        }
+    }
+    Dequeued {
+        index: buffer.index,
+        error: buffer.flags & BufferFlags::ERROR.bits() != 0,
+        sequence: buffer.sequence,
+        capture_ns: monotonic_ns(buffer),
+        bytes_used,
+        data_offset,
+    }
+}
+
+fn monotonic_ns(buffer: &bindings::v4l2_buffer) -> Option<u64> {
+    let clock = buffer.flags & bindings::V4L2_BUF_FLAG_TIMESTAMP_MASK;
+    let seconds = u64::try_from(buffer.timestamp.tv_sec).ok()?;
+    let microseconds = u64::try_from(buffer.timestamp.tv_usec).ok()?;
+    let ns = seconds.checked_mul(NS_PER_SEC)?.checked_add(microseconds.checked_mul(1000)?)?;
+    (clock == bindings::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC && ns > 0).then_some(ns)
+}
+
+/// Lets the driver begin to fill buffers.
+pub(crate) fn stream_on(fd: BorrowedFd<'_>, queue: QueueType) -> Result<()> {
+    retry(|| ioctl::streamon(&fd, queue).map_err(errno))
+}
+
+/// Makes the driver stop; it gives up every buffer it has.
+pub(crate) fn stream_off(fd: BorrowedFd<'_>, queue: QueueType) -> Result<()> {
+    retry(|| ioctl::streamoff(&fd, queue).map_err(errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(flags: u32, sec: i64, usec: i64) -> bindings::v4l2_buffer {
+        let timestamp = bindings::timeval { tv_sec: sec, tv_usec: usec };
+        bindings::v4l2_buffer { flags, timestamp, ..Default::default() }
+    }
+
+    #[test]
+    fn only_monotonic_stamps_count() {
+        let monotonic = bindings::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+        assert_eq!(monotonic_ns(&buffer(monotonic, 2, 3)), Some(2_000_003_000));
+        assert_eq!(monotonic_ns(&buffer(0, 2, 3)), None);
+        assert_eq!(monotonic_ns(&buffer(bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY, 2, 3)), None);
+        assert_eq!(monotonic_ns(&buffer(monotonic, 0, 0)), None);
+        assert_eq!(monotonic_ns(&buffer(monotonic, -1, 0)), None);
+        assert_eq!(monotonic_ns(&buffer(monotonic, i64::MAX, 0)), None);
+    }
+
+    #[test]
+    fn planes_beyond_what_a_frame_has_are_left_out() {
+        let planes = [bindings::v4l2_plane { bytesused: 7, data_offset: 2, ..Default::default() }; 8];
+        let raw = bindings::v4l2_buffer { length: 99, ..Default::default() };
+        let read = read(&raw, Some(&planes));
+        assert_eq!((read.bytes_used, read.data_offset), ([7; MAX_PLANES], [2; MAX_PLANES]));
+    }
+}
