@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A finished recording is an ordinary MP4 with every frame at its time.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -136,8 +138,8 @@ fn colour_rotation_pixels_and_date_are_in_their_boxes() {
     let path = folder.path().join("out.mp4");
     let clip = Clip::encode(
         Codec::H264,
-        "s=720x576:r=25:d=0.2",
-        &["-bf", "0", "-x264-params", "sar=16/11:colorprim=bt709:transfer=bt709:colormatrix=bt709"],
+        "s=720x576:r=25:d=0.2:sar=16/11",
+        &["-bf", "0", "-x264-params", "colorprim=bt709:transfer=bt709:colormatrix=bt709"],
     );
     let track = TrackConfig {
         colour: Some(Colour { primaries: 9, transfer: 16, matrix: 9, full_range: true }),

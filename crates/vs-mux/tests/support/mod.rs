@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Real streams from x264 and x265, and the judgement of ffprobe and ffmpeg on what we made of them.
-#![allow(dead_code)] // each test file uses a part
+// Each test file uses a part; clippy knows #[test] functions as tests, but not their helpers.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -27,29 +28,17 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Encodes ffmpeg's test picture. `input` is what follows `testsrc2=`, `options` are the encoder's.
+    /// Encodes ffmpeg's test picture; see [`encode`].
     pub fn encode(codec: Codec, input: &str, options: &[&str]) -> Self {
-        let (encoder, name) = match codec {
-            Codec::H264 => ("libx264", "h264"),
-            Codec::H265 => ("libx265", "hevc"),
-        };
         let folder = tempfile::tempdir().unwrap();
         let coded = folder.path().join("coded.mp4");
-        let stream = folder.path().join("stream");
-        let quiet_x265 = ["-x265-params", "log-level=none"];
-        let own_params = options.contains(&"-x265-params");
-        ffmpeg()
-            .args(["-f", "lavfi", "-i", &format!("testsrc2={input}"), "-c:v", encoder])
-            .args(["-preset", "ultrafast", "-pix_fmt", "yuv420p"])
-            .args(if codec == Codec::H265 && !own_params { &quiet_x265[..] } else { &[] })
-            .args(options)
-            .arg(&coded)
-            .succeed();
+        encoder(codec, input, options).arg(&coded).succeed();
+        let name = muxer(codec);
         let filter = format!("{name}_mp4toannexb,{name}_metadata=aud=insert");
-        ffmpeg().arg("-i").arg(&coded).args(["-c", "copy", "-bsf:v", &filter, "-f", name]).arg(&stream).succeed();
-
+        let stream =
+            ffmpeg().arg("-i").arg(&coded).args(["-c", "copy", "-bsf:v", &filter, "-f", name, "-"]).succeed().stdout;
         let packets = probe(&coded).packets;
-        let units = split_at_delimiters(codec, &std::fs::read(stream).unwrap());
+        let units = split_at_delimiters(codec, &stream);
         assert_eq!(units.len(), packets.len(), "the fixture is split wrongly");
         let units = units
             .into_iter()
@@ -105,6 +94,32 @@ impl Unit {
             duration_ns: None,
             keyframe: self.keyframe,
         }
+    }
+}
+
+/// ffmpeg's test picture as an Annex B stream. `input` is what follows `testsrc2=`, `options` are the
+/// encoder's.
+pub fn encode(codec: Codec, input: &str, options: &[&str]) -> Vec<u8> {
+    encoder(codec, input, options).args(["-f", muxer(codec), "-"]).succeed().stdout
+}
+
+fn encoder(codec: Codec, input: &str, options: &[&str]) -> Command {
+    let mut command = ffmpeg();
+    command.args(["-f", "lavfi", "-i", &format!("testsrc2={input}")]);
+    command.args(["-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:v"]);
+    match codec {
+        Codec::H264 => command.arg("libx264"),
+        Codec::H265 => command.args(["libx265", "-x265-params", "log-level=none"]),
+    };
+    command.args(options);
+    command
+}
+
+/// ffmpeg's name for the bare stream.
+fn muxer(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "h264",
+        Codec::H265 => "hevc",
     }
 }
 
@@ -230,7 +245,7 @@ impl Succeed for Command {
 }
 
 /// One thing the writer did to its sink.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum Step {
     Write(u64, Vec<u8>),
     Truncate(u64),
@@ -238,7 +253,7 @@ pub enum Step {
 }
 
 /// A sink that remembers every step, and may fail from some byte of the file on, as a full disk does.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Journal {
     pub steps: Vec<Step>,
     pub capacity: Option<u64>,
