@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The commands of the house. Each one installs first what it needs (scripts/setup), and shows
+# every command it runs.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test guest-test lint bench
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## two pattern cameras, a reader and a recording, in a minute
+	scripts/setup build test
+	scripts/demo
+
+build: ## build the daemon, the command line and the libraries
+	scripts/setup build
+	$(CARGO) build --workspace
+
+test: ## run every test, those in the guest included
+	scripts/setup build test guest
+	$(CARGO) test --workspace
+	tests/guest/test
+
+guest-test: ## run the tests against real kernel drivers, in a virtual machine
+	scripts/setup build guest
+	tests/guest/test
+
+lint: ## check format, clippy, documentation, scripts and licence lines
+	scripts/setup build lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	scripts/lint-scripts
+	scripts/lint-licence
+
+bench: ## measure the data plane beside its physical limit
+	scripts/setup build
+	$(CARGO) build --release --workspace
+	$(CARGO) run --release --package bench
