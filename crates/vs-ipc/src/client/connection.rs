@@ -75,6 +75,13 @@ impl Connection {
         self.link.is_closed()
     }
 
+    /// Whether something waits for room in the socket. An event loop then also waits until
+    /// the descriptor is writable, and calls [`receive`](Self::receive).
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.link.has_backlog()
+    }
+
     /// Takes the next message without waiting; `None` if there is none yet. For event
     /// loops: wait until the descriptor is readable, then call this until it gives `None`.
     ///
