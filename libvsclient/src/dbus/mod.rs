@@ -1,1 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+//! The daemon's control plane: what can be asked and ordered over D-Bus.
+//!
+//! Frames never travel here. [`connect`] gives a [`Daemon`], which finds the objects; the
+//! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`RecordingProxy`]) have the
+//! methods and properties of the interfaces as the XML in `dbus/` describes them, with
+//! change signals where the daemon sends such. [`Daemon::objects`] takes a picture of
+//! everything in one call.
+//!
+//! Dictionaries (`a{sv}`) are structs here. A key that an older daemon does not send has
+//! its default value, one that a newer daemon adds is passed over: neither is an error.
+
+mod bus;
+mod daemon;
+mod dict;
+mod error;
+mod names;
+mod objects;
+mod options;
+mod proxy;
+
+pub use bus::{BUS_VARIABLE, Bus, ParseBusError};
+pub use daemon::{Daemon, connect};
+pub use error::{CallError, ConnectError};
+pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
+pub use objects::{
+    ClientInfo, Counters, DeviceFormat, DeviceInfo, Encoding, ManagerInfo, Objects, PlaneInfo, Progress, RecordingInfo,
+    StreamFormat, StreamInfo, Summary,
+};
+pub use options::{RecordOptions, StartOptions, StopOptions};
+pub use proxy::{DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the daemon's objects are like at one moment.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer};
+use zbus::zvariant::{OwnedObjectPath, Type};
+
+use super::dict::dicts;
+use super::names::recording_number;
+
+dicts! {
+    /// The properties of the manager.
+    ManagerInfo "PascalCase" {
+        /// Version of the daemon.
+        version: String,
+        /// Directory of the streams' sockets.
+        socket_directory: String,
+        /// Changes at every start of the daemon.
+        epoch: u64,
+    }
+
+    /// The properties of a stream.
+    StreamInfo "PascalCase" {
+        /// Its name, and that of its socket.
+        name: String,
+        /// `stopped`, `waiting`, `running` or `failed`.
+        state: String,
+        /// Why it is in that state; empty if there is nothing to say.
+        state_text: String,
+        /// What fills it: `pattern` or `camera`.
+        source_kind: String,
+        /// Object of the device that fills it; `/` if none does, or it is absent.
+        device: OwnedObjectPath,
+        /// Path of its socket; empty while it is stopped.
+        socket: String,
+        /// Format of its frames; default before the first start.
+        format: StreamFormat,
+        /// In which ways the device's answer differs from what was asked.
+        adjustments: Vec<String>,
+        /// Counters since the start.
+        counters: Counters,
+        /// Those connected.
+        clients: Vec<ClientInfo>,
+    }
+
+    /// Format of a stream's frames.
+    StreamFormat "kebab-case" {
+        /// V4L2 fourcc; empty before the first start.
+        fourcc: String,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Frames, in seconds; `(0, 1)` if unknown.
+        rate: (u32, u32),
+        /// Layout of the planes.
+        planes: Vec<PlaneInfo>,
+        /// V4L2's `v4l2_colorspace`.
+        colorspace: u32,
+        /// V4L2's `v4l2_xfer_func`.
+        transfer: u32,
+        /// V4L2's `v4l2_ycbcr_encoding`.
+        encoding: u32,
+        /// V4L2's `v4l2_quantization`.
+        quantization: u32,
+        /// V4L2's `v4l2_field`.
+        field: u32,
+        /// DRM format modifier.
+        modifier: u64,
+        /// `dmabuf` or `memfd`.
+        memory: String,
+    }
+
+    /// Where a plane lies.
+    PlaneInfo "kebab-case" {
+        /// Index of the memory.
+        memory: u32,
+        /// Bytes from the start of that memory.
+        offset: u32,
+        /// Bytes from one row to the next.
+        stride: u32,
+        /// Bytes of the plane.
+        size: u32,
+    }
+
+    /// What a stream has counted since its start.
+    Counters "kebab-case" {
+        /// Frames published.
+        published: u64,
+        /// Frames delivered, to all clients together.
+        delivered: u64,
+        /// Frames not delivered to a client, by reason.
+        skipped: HashMap<String, u64>,
+        /// Leases taken back.
+        revoked: u64,
+        /// Connections ended by the daemon, by reason.
+        goodbyes: HashMap<String, u64>,
+        /// What the source counted: `captured`, `corrupt`, `lost`, `no-buffer`.
+        source: HashMap<String, u64>,
+    }
+
+    /// Somebody connected to a stream.
+    ClientInfo "kebab-case" {
+        /// Number of the connection.
+        id: u64,
+        /// What it calls itself.
+        name: String,
+        /// Its process.
+        pid: i32,
+        /// Its user.
+        uid: u32,
+        /// `leased` or `notify`.
+        mode: String,
+        /// Frames it may hold at once.
+        credits: u32,
+        /// Frames it holds.
+        held: u32,
+        /// The most it has held.
+        held_max: u32,
+        /// Frames delivered to it.
+        delivered: u64,
+        /// Frames it did not get, by reason.
+        skipped: HashMap<String, u64>,
+        /// Leases taken back from it.
+        revoked: u64,
+        /// Its unlocks of frames that it did not hold.
+        stray_unlocks: u64,
+        /// Since when, in ns of `CLOCK_MONOTONIC`.
+        connected: u64,
+    }
+
+    /// The properties of a device.
+    DeviceInfo "PascalCase" {
+        /// The name by which streams and commands know it.
+        name: String,
+        /// `camera`, `encoder`, `decoder` or `converter`.
+        kind: String,
+        /// Device node.
+        node: String,
+        /// What the driver calls the hardware.
+        card: String,
+        /// Name of the driver.
+        driver: String,
+        /// Where the driver says it is connected.
+        bus: String,
+        /// udev's `ID_PATH`; empty if unknown.
+        path: String,
+        /// Whether the driver speaks the multi-planar API.
+        multiplanar: bool,
+        /// Whether it is there.
+        present: bool,
+        /// Why it cannot be used, and what to do; empty if it can.
+        problem: String,
+        /// What it can deliver, or take.
+        formats: Vec<DeviceFormat>,
+    }
+
+    /// A format of a device.
+    DeviceFormat "kebab-case" {
+        /// V4L2 fourcc.
+        fourcc: String,
+        /// The driver's description.
+        description: String,
+        /// Discrete sizes: width and height in pixels.
+        sizes: Vec<(u32, u32)>,
+        /// Minimum, maximum and step of the width, then of the height; zeros if the sizes
+        /// are discrete.
+        size_range: (u32, u32, u32, u32, u32, u32),
+        /// Rates at the largest size: frames, in seconds.
+        rates: Vec<(u32, u32)>,
+    }
+
+    /// The properties of a recording.
+    RecordingInfo "PascalCase" {
+        /// Name of the stream.
+        stream: String,
+        /// `recording`, `finished` or `failed`.
+        state: String,
+        /// What went wrong; empty if nothing.
+        error: String,
+        /// Encoder and settings.
+        encoding: Encoding,
+        /// How far it is.
+        progress: Progress,
+    }
+
+    /// The encoder in use and its effective settings.
+    Encoding "kebab-case" {
+        /// The codec: `h264`.
+        codec: String,
+        /// Name of the encoder.
+        encoder: String,
+        /// Bits per second aimed at.
+        bitrate: u64,
+        /// Longest time between keyframes, in ns.
+        keyframe_interval: u64,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    }
+
+    /// How far a recording is.
+    Progress "kebab-case" {
+        /// Frames written.
+        frames: u64,
+        /// Frames that the encoder or the file were too slow for.
+        dropped: u64,
+        /// Duration in ns.
+        duration: u64,
+        /// Bytes written.
+        bytes: u64,
+    }
+
+    /// What became of a recording.
+    Summary "kebab-case" {
+        /// `finished` or `failed`.
+        state: String,
+        /// Why it ended.
+        reason: String,
+        /// What went wrong; empty if nothing.
+        error: String,
+        /// Frames in the file.
+        frames: u64,
+        /// Frames that the encoder or the file were too slow for.
+        dropped: u64,
+        /// Duration in ns.
+        duration: u64,
+        /// Length of the file in bytes.
+        bytes: u64,
+        /// An ordinary MP4, not a fragmented one.
+        progressive: bool,
+    }
+}
+
+/// The interfaces of one object.
+#[derive(Default, Deserialize, Type)]
+#[zvariant(signature = "a{sa{sv}}")]
+#[serde(default)]
+pub(super) struct Interfaces {
+    #[serde(rename = "org.videostream.VideoStream1.Stream", deserialize_with = "some")]
+    stream: Option<StreamInfo>,
+    #[serde(rename = "org.videostream.VideoStream1.Device", deserialize_with = "some")]
+    device: Option<DeviceInfo>,
+    #[serde(rename = "org.videostream.VideoStream1.Recording", deserialize_with = "some")]
+    recording: Option<RecordingInfo>,
+}
+
+fn some<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// All objects of the daemon at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Objects {
+    /// The streams, by name.
+    pub streams: Vec<StreamInfo>,
+    /// The devices, by name.
+    pub devices: Vec<DeviceInfo>,
+    /// The recordings with their numbers, oldest first.
+    pub recordings: Vec<(u64, RecordingInfo)>,
+}
+
+impl Objects {
+    pub(super) fn new(objects: HashMap<OwnedObjectPath, Interfaces>) -> Self {
+        let mut all = Self::default();
+        for (path, interfaces) in objects {
+            all.streams.extend(interfaces.stream);
+            all.devices.extend(interfaces.device);
+            if let (Some(number), Some(recording)) = (recording_number(&path), interfaces.recording) {
+                all.recordings.push((number, recording));
+            }
+        }
+        all.streams.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+        all.devices.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+        all.recordings.sort_by_key(|(number, _)| *number);
+        all
+    }
+}
+
+/// Sorts `cam10` behind `cam9`: text, then the number at its end.
+fn natural(name: &str) -> (&str, u64, &str) {
+    let text = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (text, name[text.len()..].parse().unwrap_or(0), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::zvariant::serialized::Context;
+    use zbus::zvariant::{LE, OwnedValue, Value, to_bytes};
+
+    use super::*;
+
+    fn value(value: impl Into<Value<'static>>) -> OwnedValue {
+        value.into().try_into().unwrap()
+    }
+
+    fn dict<const N: usize>(entries: [(&str, OwnedValue); N]) -> HashMap<String, OwnedValue> {
+        entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn objects_are_read_whatever_the_daemon_adds_or_leaves_out() {
+        let client = dict([
+            ("id", value(7u64)),
+            ("held-max", value(3u32)),
+            ("skipped", value(HashMap::from([("no-credit".to_owned(), 2u64)]))),
+            ("of-the-future", value(vec![("a".to_owned(), 1u8)])),
+        ]);
+        let stream = dict([
+            ("Name", value("cam10")),
+            ("Format", value(dict([("fourcc", value("NV12")), ("rate", value((30u32, 1u32)))]))),
+            ("Clients", value(vec![client])),
+            ("OfTheFuture", value(dict([("x", value(1.5))]))),
+        ]);
+        let other = dict([("Name", value("cam9"))]);
+        let recording = dict([("Stream", value("cam9")), ("Progress", value(dict([("frames", value(150u64))])))]);
+        let at = |path: &str| OwnedObjectPath::try_from(path).unwrap();
+        let interface =
+            |name: &str, properties| HashMap::from([(format!("org.videostream.VideoStream1.{name}"), properties)]);
+        let objects = HashMap::from([
+            (at("/org/videostream/VideoStream1/stream/cam10"), interface("Stream", stream)),
+            (at("/org/videostream/VideoStream1/stream/cam9"), interface("Stream", other)),
+            (at("/org/videostream/VideoStream1/recording/3"), interface("Recording", recording)),
+            (at("/org/videostream/VideoStream1/other"), interface("OfTheFuture", dict([("Y", value(2i16))]))),
+        ]);
+
+        let bytes = to_bytes(Context::new_dbus(LE, 0), &objects).unwrap();
+        let all = Objects::new(bytes.deserialize().unwrap().0);
+
+        let names: Vec<_> = all.streams.iter().map(|stream| stream.name.as_str()).collect();
+        assert_eq!(names, ["cam9", "cam10"]);
+        let stream = &all.streams[1];
+        assert_eq!((stream.format.fourcc.as_str(), stream.format.rate), ("NV12", (30, 1)));
+        assert_eq!(stream.state, "");
+        let client = &stream.clients[0];
+        assert_eq!((client.id, client.held_max, client.skipped["no-credit"]), (7, 3, 2));
+        assert_eq!(all.recordings[0].0, 3);
+        assert_eq!(all.recordings[0].1.progress.frames, 150);
+    }
+
+    #[test]
+    fn a_property_is_read_like_a_whole_object() {
+        let counters = value(dict([("published", value(9u64)), ("revoked", value(1u64))]));
+        let counters = Counters::try_from(counters).unwrap();
+        assert_eq!((counters.published, counters.revoked, counters.delivered), (9, 1, 0));
+        assert!(Counters::try_from(value(9u64)).is_err());
+    }
+}

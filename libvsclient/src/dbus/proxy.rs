@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The interfaces, as the XML in `dbus/` has them. What is said there is not repeated here.
+
+use zbus::proxy;
+use zbus::zvariant::{Fd, OwnedObjectPath};
+
+use super::options::{RecordOptions, StartOptions, StopOptions};
+use super::{ClientInfo, Counters, DeviceFormat, Encoding, Progress, StreamFormat, Summary};
+
+/// The daemon as a whole.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Manager",
+    default_service = "org.videostream.VideoStream1",
+    default_path = "/org/videostream/VideoStream1",
+    gen_blocking = false
+)]
+pub trait Manager {
+    /// Starts a stream, and answers when the first frame can come, with the stream's object.
+    fn start_stream(&self, name: &str, options: &StartOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// Stops a stream, and answers when its recordings are finished and its clients told.
+    fn stop_stream(&self, name: &str, options: &StopOptions) -> zbus::Result<()>;
+
+    /// Records a running stream into a file opened for reading and writing, and answers when
+    /// recording has begun, with the recording's object.
+    fn record(&self, stream: &str, file: Fd<'_>, options: &RecordOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// Version of the daemon.
+    #[zbus(property)]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// Directory of the streams' sockets.
+    #[zbus(property)]
+    fn socket_directory(&self) -> zbus::Result<String>;
+
+    /// Changes at every start of the daemon.
+    #[zbus(property)]
+    fn epoch(&self) -> zbus::Result<u64>;
+}
+
+/// A stream.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Stream",
+    default_service = "org.videostream.VideoStream1",
+    gen_blocking = false
+)]
+pub trait Stream {
+    /// Its name, and that of its socket.
+    #[zbus(property)]
+    fn name(&self) -> zbus::Result<String>;
+
+    /// `stopped`, `waiting`, `running` or `failed`.
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+
+    /// Why it is in that state; empty if there is nothing to say.
+    #[zbus(property)]
+    fn state_text(&self) -> zbus::Result<String>;
+
+    /// What fills it: `pattern` or `camera`.
+    #[zbus(property)]
+    fn source_kind(&self) -> zbus::Result<String>;
+
+    /// Object of the device that fills it; `/` if none does, or it is absent.
+    #[zbus(property)]
+    fn device(&self) -> zbus::Result<OwnedObjectPath>;
+
+    /// Path of its socket; empty while it is stopped.
+    #[zbus(property)]
+    fn socket(&self) -> zbus::Result<String>;
+
+    /// Format of its frames; default before the first start.
+    #[zbus(property)]
+    fn format(&self) -> zbus::Result<StreamFormat>;
+
+    /// In which ways the device's answer differs from what was asked.
+    #[zbus(property)]
+    fn adjustments(&self) -> zbus::Result<Vec<String>>;
+
+    /// Counters since the start.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn counters(&self) -> zbus::Result<Counters>;
+
+    /// Those connected.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn clients(&self) -> zbus::Result<Vec<ClientInfo>>;
+}
+
+/// A device.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Device",
+    default_service = "org.videostream.VideoStream1",
+    gen_blocking = false
+)]
+pub trait Device {
+    /// The name by which streams and commands know it.
+    #[zbus(property)]
+    fn name(&self) -> zbus::Result<String>;
+
+    /// `camera`, `encoder`, `decoder` or `converter`.
+    #[zbus(property)]
+    fn kind(&self) -> zbus::Result<String>;
+
+    /// Device node.
+    #[zbus(property)]
+    fn node(&self) -> zbus::Result<String>;
+
+    /// What the driver calls the hardware.
+    #[zbus(property)]
+    fn card(&self) -> zbus::Result<String>;
+
+    /// Name of the driver.
+    #[zbus(property)]
+    fn driver(&self) -> zbus::Result<String>;
+
+    /// Where the driver says it is connected.
+    #[zbus(property)]
+    fn bus(&self) -> zbus::Result<String>;
+
+    /// udev's `ID_PATH`; empty if unknown.
+    #[zbus(property, name = "Path")]
+    fn id_path(&self) -> zbus::Result<String>;
+
+    /// Whether the driver speaks the multi-planar API.
+    #[zbus(property)]
+    fn multiplanar(&self) -> zbus::Result<bool>;
+
+    /// Whether it is there.
+    #[zbus(property)]
+    fn present(&self) -> zbus::Result<bool>;
+
+    /// Why it cannot be used, and what to do; empty if it can.
+    #[zbus(property)]
+    fn problem(&self) -> zbus::Result<String>;
+
+    /// What it can deliver, or take.
+    #[zbus(property)]
+    fn formats(&self) -> zbus::Result<Vec<DeviceFormat>>;
+}
+
+/// A stream being written to a file.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Recording",
+    default_service = "org.videostream.VideoStream1",
+    gen_blocking = false
+)]
+pub trait Recording {
+    /// Ends the recording, and answers when the file is complete.
+    fn stop(&self) -> zbus::Result<Summary>;
+
+    /// Answers when the recording has ended, for whatever reason.
+    fn wait(&self) -> zbus::Result<Summary>;
+
+    /// Name of the stream.
+    #[zbus(property)]
+    fn stream(&self) -> zbus::Result<String>;
+
+    /// `recording`, `finished` or `failed`.
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+
+    /// What went wrong; empty if nothing.
+    #[zbus(property)]
+    fn error(&self) -> zbus::Result<String>;
+
+    /// Encoder and effective settings.
+    #[zbus(property)]
+    fn encoding(&self) -> zbus::Result<Encoding>;
+
+    /// How far it is.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn progress(&self) -> zbus::Result<Progress>;
+}
