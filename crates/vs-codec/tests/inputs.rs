@@ -9,6 +9,7 @@ mod support;
 use support::{Camera, Judgement, encode, format, open};
 use vs_codec::EncoderConfig;
 use vs_frame::{Colorimetry, Format, FourCc, PlaneLayout, Planes};
+use vs_pattern::Pattern;
 
 const FRAMES: u64 = 60;
 
@@ -30,10 +31,34 @@ fn survives(format: &Format) -> Judgement {
     judgement
 }
 
+/// The mean difference between a decoded picture and the pattern painted in I420, for each
+/// plane, without the strip at the right edge (RGB has other shades there).
+fn differences(decoded: &[u8], serial: u64) -> [u64; 3] {
+    let (width, height, strip) = (320, 240, 20);
+    let i420 = format(FourCc::YUV420, width, height, 30);
+    let mut expected = [vec![0; i420.memory_size(0) as usize]];
+    let camera = Camera::new(i420.clone());
+    Pattern::new(&i420).unwrap().render(serial, camera.time_ns(serial), &mut expected).unwrap();
+    std::array::from_fn(|plane| {
+        let PlaneLayout { offset, stride, size, .. } = i420.planes[plane];
+        let range = offset as usize..(offset + size) as usize;
+        let rows = decoded[range.clone()].chunks(stride as usize).zip(expected[0][range].chunks(stride as usize));
+        let kept = stride as usize - (strip * stride / width) as usize;
+        let pixels = rows.flat_map(|(a, b)| a[..kept].iter().zip(&b[..kept]));
+        pixels.map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() / u64::from(size)
+    })
+}
+
 #[test]
 fn every_pixel_format_is_encoded() {
     for fourcc in vs_codec::open::inputs() {
-        survives(&format(*fourcc, 320, 240, 30));
+        let judgement = survives(&format(*fourcc, 320, 240, 30));
+        for serial in [0, FRAMES - 1] {
+            let [y, cb, cr] = differences(&judgement.frames[serial as usize], serial);
+            assert!(y < 4, "{fourcc}: luma is off by {y}");
+            let grey = *fourcc == FourCc::GREY;
+            assert!(grey || cb.max(cr) < 4, "{fourcc}: chroma is off by {cb} and {cr}");
+        }
     }
 }
 

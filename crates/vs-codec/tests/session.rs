@@ -126,9 +126,9 @@ fn bitrates_are_kept_and_can_be_changed_while_running() {
     };
     kbits(&mut *encoder, 2);
     let low = kbits(&mut *encoder, 4);
-    let rate_control = Some(RateControl::Vbr(bitrate("800k")));
-    encoder.reconfigure(&Changes { rate_control, ..Changes::default() }).unwrap();
-    assert_eq!(encoder.effective().rate_control, rate_control.unwrap());
+    let rate_control = RateControl::Vbr(bitrate("800k"));
+    encoder.reconfigure(&Changes { rate_control: Some(rate_control), ..Changes::default() }).unwrap();
+    assert_eq!(encoder.effective().rate_control, rate_control);
     kbits(&mut *encoder, 2);
     let lower = kbits(&mut *encoder, 4);
     assert!((1500..=2500).contains(&low), "{low} kbit/s instead of 2000");
@@ -207,6 +207,7 @@ fn profile_level_and_threads_are_options() {
     let small = support::format(FourCc::NV12, 64, 48, 30);
     let config = EncoderConfig { threads: NonZeroU8::new(4).unwrap(), ..EncoderConfig::default() };
     let mut encoder = open(&small, &config);
+    assert_eq!(encoder.effective().threads, 1);
     assert!(encode(&mut *encoder, &Camera::new(small), 0..3)[0].keyframe);
 }
 

@@ -198,15 +198,17 @@ impl Openh264 {
             return Err(failed("WelsCreateSVCEncoder", "it gave no encoder"));
         }
         let &Settings { width, height, .. } = settings;
-        let mut this = Self { encoder, width, height, threads, parameter_sets: Arc::from([]) };
+        let mut this = Self { encoder, width, height, threads: 1, parameter_sets: Arc::from([]) };
         // It would write to standard error.
-        this.set_option("ENCODER_OPTION_TRACE_LEVEL", sys::ENCODER_OPTION_TRACE_LEVEL, sys::WELS_LOG_QUIET as i32)?;
+        this.set_option("ENCODER_OPTION_TRACE_LEVEL", sys::ENCODER_OPTION_TRACE_LEVEL, sys::WELS_LOG_QUIET)?;
         let mut parameters = sys::SEncParamExt::default();
         call!(this, GetDefaultParams, &raw mut parameters)?;
         fill_in(&mut parameters, settings, threads);
         call!(this, InitializeExt, &raw const parameters)?;
         let vary = if matches!(settings.rate_control, RateControl::Cbr(_)) { VARY_CBR } else { VARY_VBR };
         this.set_option("ENCODER_OPTION_BITS_VARY_PERCENTAGE", sys::ENCODER_OPTION_BITS_VARY_PERCENTAGE, vary)?;
+        call!(this, GetOption, sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, (&raw mut parameters).cast())?;
+        this.threads = working_threads(&parameters);
         let mut info = Box::<sys::SFrameBSInfo>::default();
         call!(this, EncodeParameterSets, &raw mut *info)?;
         this.parameter_sets = Arc::from(collect(&info));
@@ -292,6 +294,13 @@ fn collect(info: &sys::SFrameBSInfo) -> Vec<u8> {
         data.extend_from_slice(bytes);
     }
     data
+}
+
+/// Threads that have something to do: each works on slices of its own.
+fn working_threads(parameters: &sys::SEncParamExt) -> u8 {
+    let slices = parameters.sSpatialLayers[0].sSliceArgument.uiSliceNum;
+    let threads = u32::from(parameters.iMultipleThreadIdc).min(slices);
+    u8::try_from(threads).unwrap_or(MAX_THREADS).max(1)
 }
 
 fn frames_per_second(rate: Rate) -> f64 {

@@ -160,7 +160,7 @@ impl Converter {
             }
         }
         pad(&mut self.y, self.width, self.height, self.even_width);
-        Some(self.from_scratch())
+        Some(self.converted())
     }
 
     /// Three planes: lent as they are if their layout is one that the encoder reads.
@@ -239,7 +239,7 @@ impl Converter {
         }
     }
 
-    fn from_scratch(&self) -> I420<'_> {
+    fn converted(&self) -> I420<'_> {
         I420 { y: &self.y, u: &self.u, v: &self.v, y_stride: self.even_width, uv_stride: self.even_width / 2 }
     }
 }

@@ -112,8 +112,7 @@ pub fn nal_types(unit: &AccessUnit) -> Vec<u8> {
     starts.map(|bytes| bytes[3] & 0x1f).collect()
 }
 
-/// What others say of a stream: ffprobe's fields, and the luma of each frame that ffmpeg
-/// decodes, as pictures in GREY.
+/// What others say of a stream: ffprobe's fields, and the frames that ffmpeg decodes, as I420.
 pub struct Judgement {
     pub fields: HashMap<String, String>,
     pub frames: Vec<Vec<u8>>,
@@ -135,8 +134,8 @@ impl Judgement {
         let args = ["-v", "error", "-xerror", "-i", path, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"];
         let decoded = run("ffmpeg", &args);
         let number = |name: &str| fields[name].parse::<usize>().unwrap();
-        let (luma, all) = (number("width") * number("height"), number("width") * number("height") * 3 / 2);
-        let frames = decoded.chunks(all).map(|frame| frame[..luma].to_vec()).collect();
+        let frame_len = number("width") * number("height") * 3 / 2;
+        let frames = decoded.chunks(frame_len).map(<[u8]>::to_vec).collect();
         Self { fields, frames }
     }
 
@@ -147,9 +146,9 @@ impl Judgement {
     /// The stamps of the decoded frames.
     pub fn stamps(&self) -> Vec<Stamp> {
         let (width, height) = (self.field("width").parse().unwrap(), self.field("height").parse().unwrap());
-        let grey = format(FourCc::GREY, width, height, 30);
-        let pattern = Pattern::new(&grey).unwrap();
-        self.frames.iter().map(|frame| pattern.read(&Memories::new(&grey, &[&frame[..]])).unwrap()).collect()
+        let i420 = format(FourCc::YUV420, width, height, 30);
+        let pattern = Pattern::new(&i420).unwrap();
+        self.frames.iter().map(|frame| pattern.read(&Memories::new(&i420, &[&frame[..]])).unwrap()).collect()
     }
 }
 
