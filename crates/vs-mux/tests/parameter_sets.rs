@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 use support::Clip;
 use vs_mux::annexb::{self, NalKind, ParameterSets, h264, h265};
 use vs_mux::{Codec, Colour};
@@ -82,6 +85,27 @@ fn keyframes_are_where_the_encoder_says() {
             assert_eq!(annexb::is_keyframe(codec, &unit.data), unit.keyframe, "{codec}");
             let delimiter = annexb::nal_units(&unit.data).next().map(|nal| NalKind::of(codec, nal));
             assert_eq!(delimiter, Some(NalKind::Delimiter));
+        }
+    }
+}
+
+proptest! {
+    /// Damage deep inside a parameter set that is otherwise one.
+    #[test]
+    fn damaged_sets_are_survived(hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        static SETS: LazyLock<[ParameterSets; 2]> = LazyLock::new(|| {
+            [Codec::H264, Codec::H265].map(|codec| sets(codec, "s=166x122:r=25:d=0.04", &[]))
+        });
+        for (codec, sets) in [Codec::H264, Codec::H265].into_iter().zip(&*SETS) {
+            let mut sets = sets.clone();
+            for (at, byte) in &hits {
+                // The NAL unit header stays, else it would be no parameter set any more.
+                let body = &mut sets.sps[0][2..];
+                *at.get_mut(body) = *byte;
+            }
+            if let Ok(format) = sets.format(codec) {
+                prop_assert!(format.width > 0 && format.height > 0 && format.bit_depth_luma >= 8);
+            }
         }
     }
 }

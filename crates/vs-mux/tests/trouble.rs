@@ -187,6 +187,8 @@ fn what_a_file_cannot_hold_is_refused_and_the_rest_goes_on() {
     assert!(matches!(refused(AccessUnit { data: &without_sets, ..first }), WriteError::ParameterSets(_)));
     assert!(matches!(refused(AccessUnit { keyframe: false, ..first }), WriteError::NoKeyframe));
     assert!(matches!(refused(AccessUnit { pts_ns: -1, ..first }), WriteError::ShownBeforeDecoded { .. }));
+    let late = AccessUnit { pts_ns: i64::MAX, ..first };
+    assert!(matches!(refused(late), WriteError::GapTooLong { .. }));
     let huge = vec![0; limits::MAX_ACCESS_UNIT + 1];
     assert!(matches!(refused(AccessUnit { data: &huge, ..first }), WriteError::TooLarge { .. }));
 

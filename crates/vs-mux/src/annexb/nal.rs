@@ -45,16 +45,7 @@ impl<'a> Iterator for NalUnits<'a> {
 const START_CODE: [u8; 3] = [0, 0, 1];
 
 fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        match *window {
-            START_CODE => return Some(at),
-            // A byte above 1 is in no start code, so none begins at any of these three places.
-            [_, _, third] if third > 1 => at += 3,
-            _ => at += 1,
-        }
-    }
-    None
+    memchr::memmem::find(bytes, &START_CODE)
 }
 
 /// What a NAL unit is, as far as a file or a stream has to know (H.264 table 7-1, H.265 table 7-1).

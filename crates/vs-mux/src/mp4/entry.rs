@@ -11,6 +11,8 @@ const LENGTH_SIZE_MINUS_ONE: u8 = 3;
 const RESOLUTION_72_DPI: u32 = 0x0048_0000;
 /// "Colour with no alpha" (12.1.3.2).
 const DEPTH_COLOUR: u16 = 0x0018;
+/// The record has three bits for the depth, one too few for H.265's 16.
+const MAX_DEPTH_MINUS_8: u8 = 7;
 /// H.264 profiles whose record ends after the picture parameter sets (ISO/IEC 14496-15 5.3.3.1.2).
 const PROFILES_WITHOUT_CHROMA: [u8; 3] = [66, 77, 88];
 
@@ -104,8 +106,8 @@ fn write_hevc_configuration(w: &mut BoxWriter, sps: &h265::Sps, sets: &Parameter
     w.u16(0xf000); // min_spatial_segmentation_idc
     w.u8(0b1111_1100); // parallelismType
     w.u8(0b1111_1100 | sps.format.chroma_format);
-    w.u8(0b1111_1000 | (sps.format.bit_depth_luma - 8));
-    w.u8(0b1111_1000 | (sps.format.bit_depth_chroma - 8));
+    w.u8(0b1111_1000 | (sps.format.bit_depth_luma - 8).min(MAX_DEPTH_MINUS_8));
+    w.u8(0b1111_1000 | (sps.format.bit_depth_chroma - 8).min(MAX_DEPTH_MINUS_8));
     w.u16(0); // avgFrameRate
     w.u8(sps.temporal_layers << 3 | u8::from(sps.temporal_id_nested) << 2 | LENGTH_SIZE_MINUS_ONE);
     let arrays = [(32, &sets.vps), (33, &sets.sps), (34, &sets.pps)];

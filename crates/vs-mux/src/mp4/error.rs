@@ -58,9 +58,9 @@ impl std::error::Error for IoFailure {
     }
 }
 
-/// Why an access unit was not taken. Nothing of it is in the file then. After [`Io`](Self::Io) the
-/// writer takes no more, and [`finish`](super::Mp4Writer::finish) ends the file with what it has;
-/// after all others it goes on.
+/// Why an access unit was not taken. Nothing of it is in the file, and the writer goes on with the
+/// next. [`Io`](Self::Io) is the exception: frames that waited are lost, too, the writer takes no
+/// more, and [`finish`](super::Mp4Writer::finish) ends the file with what it has.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// There is no NAL unit in it.

@@ -72,7 +72,7 @@ struct Lengths {
     shown: u64,
 }
 
-/// Where the placeholder begins, given the bytes of `ftyp` before it.
+/// How a file begins, and where in it the placeholder lies.
 pub(super) struct FileHeader {
     pub bytes: Vec<u8>,
     pub placeholder_at: u64,

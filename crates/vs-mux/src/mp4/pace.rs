@@ -10,7 +10,7 @@ use super::timeline::to_ticks;
 const NOMINAL_FRAME_NS: i64 = 33_333_333;
 
 /// Follows the distances between frames.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pace {
     /// What the stream says, or the nominal duration.
     stated: u32,

@@ -7,9 +7,9 @@ use super::config::{AccessUnit, limits};
 use super::error::WriteError;
 use super::fragment::Sample;
 use super::pace::{Pace, to_duration};
-use super::timeline::{Timeline, to_ns, to_ticks};
+use super::timeline::{Timeline, to_ticks};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Progress {
     timeline: Timeline,
     pace: Pace,
@@ -71,9 +71,7 @@ impl Progress {
 
     /// From the file's first presentation to the end of the last.
     pub fn shown_ns(&self) -> i64 {
-        let end = self.last_pts + u64::from(self.last_duration());
-        let shown = end.saturating_sub(self.timeline.edit().media_time);
-        to_ns(i64::try_from(shown).unwrap_or(i64::MAX), self.timeline.timescale)
+        self.timeline.shown_ns(self.last_pts + u64::from(self.last_duration()))
     }
 
     pub fn ticks(&self, duration: Duration) -> u64 {

@@ -156,3 +156,50 @@ impl SampleTable {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(dts: u64, size: u32, keyframe: bool) -> Sample {
+        Sample { dts, duration: 0, composition_offset: 0, size, keyframe }
+    }
+
+    fn written(table: &SampleTable) -> Vec<u8> {
+        let mut w = BoxWriter::default();
+        table.write(&mut w);
+        w.into_bytes()
+    }
+
+    fn has(bytes: &[u8], part: &[u8]) -> bool {
+        bytes.windows(part.len()).any(|window| window == part)
+    }
+
+    #[test]
+    fn offsets_beyond_4_gib_have_64_bits() {
+        let mut table = SampleTable::default();
+        table.add_fragment(u64::from(u32::MAX), &[sample(0, 10, true)]);
+        assert!(has(&written(&table), b"stco\0\0\0\0\0\0\0\x01\xff\xff\xff\xff"));
+        table.add_fragment(1 << 32, &[sample(3000, 10, true)]);
+        table.close(3000);
+        let far = written(&table);
+        assert!(has(&far, b"co64\0\0\0\0\0\0\0\x02\0\0\0\0\xff\xff\xff\xff\0\0\0\x01\0\0\0\0"));
+        assert!(!has(&far, b"stco"));
+    }
+
+    #[test]
+    fn a_steady_stream_costs_little_memory() {
+        let mut table = SampleTable::default();
+        for fragment in 0..10_000u64 {
+            let samples = [0, 1, 2].map(|i| sample((3 * fragment + i) * 3000, 1000, fragment % 10 == 0 && i == 0));
+            table.add_fragment(fragment * 3100, &samples);
+        }
+        table.close(3000);
+        assert_eq!((table.frames(), table.last_dts()), (30_000, 30_000 * 3000));
+        // Sizes, and a third of an offset; vectors grow by doubling.
+        assert!(table.memory() < 30_000 * 2 * (4 + 3));
+        // One run of durations, every frame of the same length.
+        assert!(has(&written(&table), b"stts\0\0\0\0\0\0\0\x01\0\0\x75\x30\0\0\x0b\xb8"));
+        assert!(!has(&written(&table), b"ctts"));
+    }
+}

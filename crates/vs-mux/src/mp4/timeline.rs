@@ -64,6 +64,12 @@ impl Timeline {
         to_ticks(i128::from(ns) - i128::from(self.origin_ns), self.timescale).saturating_sub(self.first_dts)
     }
 
+    /// How long the presentation lasts, in nanoseconds, if the track's own time ends at `end`.
+    pub fn shown_ns(&self, end: u64) -> i64 {
+        let shown = end.saturating_sub(self.edit().media_time);
+        to_ns(i64::try_from(shown).unwrap_or(i64::MAX), self.timescale)
+    }
+
     /// Frames presented before the origin are decoded but not shown; one that comes later waits.
     pub fn edit(&self) -> Edit {
         let composition = self.first_pts.saturating_sub(self.first_dts);

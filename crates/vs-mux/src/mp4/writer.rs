@@ -157,11 +157,12 @@ impl<S: Sink> Mp4Writer<S> {
     pub fn finish(mut self) -> Result<Summary, FinishError> {
         let flushed = self.hand_over();
         self.stopped = true;
+        self.table.close(self.begun.as_ref().map_or(0, |begun| begun.progress.last_duration()));
         let (progressive, finalised) = self.finalise();
         let summary = Summary {
             frames: self.table.frames(),
             lost_frames: self.lost_frames,
-            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.progress.shown_ns()),
+            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.track.timeline.shown_ns(self.table.end_pts())),
             bytes: self.storage.end(),
             progressive,
         };
@@ -174,33 +175,38 @@ impl<S: Sink> Mp4Writer<S> {
     /// Looks at every NAL unit; says whether there is a picture among them.
     fn take_parameter_sets(&mut self, data: &[u8]) -> Result<bool, WriteError> {
         let codec = self.config.codec;
-        let units = || annexb::nal_units(data).map(|nal| (NalKind::of(codec, nal), nal));
-        if units().next().is_none() {
+        let (mut empty, mut picture, mut changed) = (true, false, false);
+        for nal in annexb::nal_units(data) {
+            let kind = NalKind::of(codec, nal);
+            empty = false;
+            picture |= kind.is_slice();
+            changed |= kind.is_parameter_set() && !self.sets.contains(kind, nal);
+        }
+        if empty {
             return Err(WriteError::NotAnnexB);
         }
-        if self.begun.is_none() {
-            self.sets.supersede(ParameterSets::gather(codec, data)?);
-        } else if units().any(|(kind, nal)| kind.is_parameter_set() && !self.sets.contains(kind, nal)) {
+        if changed && self.begun.is_some() {
             return Err(WriteError::ParameterSetsChanged);
         }
-        Ok(units().any(|(kind, _)| kind.is_slice()))
+        if changed {
+            self.sets.supersede(ParameterSets::gather(codec, data)?);
+        }
+        Ok(picture)
     }
 
     /// Writes the file's beginning, which the first keyframe decides.
     fn begin(&mut self, first: &AccessUnit<'_>) -> Result<Begun, WriteError> {
-        let AccessUnit { pts_ns, dts_ns, .. } = *first;
         if !first.keyframe {
             return Err(WriteError::NoKeyframe);
         }
-        if pts_ns < dts_ns {
-            return Err(WriteError::ShownBeforeDecoded { pts_ns, dts_ns });
-        }
-        let timeline = Timeline::new(self.config.timescale, self.options.origin_ns, pts_ns, dts_ns);
+        let timeline = Timeline::new(self.config.timescale, self.options.origin_ns, first.pts_ns, first.dts_ns);
         let track = Track::new(&self.config, &self.sets, timeline, self.options.creation_time)?;
+        let progress = Progress::new(timeline, track.format.frame_duration_ns);
+        // A frame that has no place in the file must not begin it.
+        progress.clone().place(first)?;
         let header = moov::file_header(&track);
         let written = self.storage.append("writing the file's beginning", &[&header.bytes]);
         self.stop_on_failure(written)?;
-        let progress = Progress::new(timeline, track.format.frame_duration_ns);
         Ok(Begun { track, placeholder_at: header.placeholder_at, progress })
     }
 
@@ -241,7 +247,6 @@ impl<S: Sink> Mp4Writer<S> {
         if self.table.frames() == 0 || !storage.rewritable() {
             return (false, storage.sync());
         }
-        self.table.close(begun.progress.last_duration());
         let index = moov::final_moov(&begun.track, &self.table);
         let end = storage.end();
         let hide = moov::swallowing_mdat(end - begun.placeholder_at);
