@@ -38,3 +38,4 @@ pub use formats::{FormatDesc, FormatFlags, FrameSize, RateOffer};
 pub use node::NodeError;
 pub use order::OrderKey;
 pub use planar::Planar;
+pub use rustix::io::Errno;

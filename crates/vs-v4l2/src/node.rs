@@ -27,8 +27,8 @@ pub enum NodeError {
         /// The node.
         devnode: PathBuf,
     },
-    /// It was there and is not any more.
-    #[error("{} is gone: the device was unplugged or its driver unbound", devnode.display())]
+    /// It is not there, or not any more.
+    #[error("{} is not there: the device is not plugged in, or its driver is not bound", devnode.display())]
     Gone {
         /// The node.
         devnode: PathBuf,

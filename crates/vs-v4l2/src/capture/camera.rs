@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The camera itself.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use v4l2r::QueueType;
 use v4l2r::ioctl::EventType;
 use vs_frame::clock::monotonic_ns;
-use vs_frame::{Buffer, Format, Frame, FrameFlags, FrameMeta, MAX_PLANES, Memory};
+use vs_frame::{Format, Frame, FrameFlags, FrameMeta, MAX_PLANES};
 
+use super::allocate::{Allocation, allocate};
 use super::error::{CaptureError, OpenError, StartError};
 use super::layout::{format_of, with_data_offset};
 use super::negotiate::negotiate;
@@ -19,7 +19,7 @@ use super::request::{Adjustment, Answer, CaptureRequest, MAX_BUFFERS, MIN_BUFFER
 use super::sequence::SequenceTracker;
 use crate::classify::Direction;
 use crate::event::Event;
-use crate::node::{self, NodeError};
+use crate::node;
 use crate::planar::Planar;
 use crate::sys::{self, Dequeued};
 
@@ -27,7 +27,8 @@ use crate::sys::{self, Dequeued};
 /// that readers still hold stay readable.
 ///
 /// Readiness is the file descriptor's ([`AsFd`]): readable means a frame, priority
-/// (`POLLPRI`) an event, an error (`POLLERR`) that [`dequeue`](Self::dequeue) knows more.
+/// (`POLLPRI`) an event, an error (`POLLERR`) that [`dequeue`](Self::dequeue) knows more. A
+/// stopped camera reports an error all the time: wait on one that streams.
 #[derive(Debug)]
 pub struct Camera {
     devnode: PathBuf,
@@ -96,7 +97,8 @@ impl Camera {
         let wrong = |source| OpenError::Layout { devnode: devnode.to_owned(), source };
         let format = format_of(&pix, rate).map_err(wrong)?;
         let bytes = pix.planes.iter().map(|plane| u64::from(plane.sizeimage)).sum();
-        let queue = allocate(fd, devnode, planar.capture(), &Allocation { request: &request, format: &format, bytes })?;
+        let queue =
+            allocate(fd, devnode, planar.capture(), &Allocation { buffers: request.buffers, bytes, format: &format })?;
         // All buffers are alike; the driver rounds their sizes up, never down.
         let memory_lens = queue.buffers().first().map(|buffer| buffer.memory_lens()).unwrap_or_default();
         format.check(&memory_lens).map_err(|error| wrong(error.into()))?;
@@ -296,50 +298,4 @@ impl AsFd for Camera {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.driver().as_fd()
     }
-}
-
-/// What is to be allocated.
-struct Allocation<'a> {
-    request: &'a CaptureRequest,
-    format: &'a Format,
-    /// Bytes of one buffer.
-    bytes: u64,
-}
-
-/// Has the driver allocate buffers and exports each memory of each, once.
-fn allocate(
-    fd: OwnedFd,
-    devnode: &Path,
-    queue: QueueType,
-    wanted: &Allocation<'_>,
-) -> Result<BufferQueue<DeviceQueue>, OpenError> {
-    let buffers = wanted.request.buffers;
-    let no_memory = || OpenError::NoMemory { devnode: devnode.to_owned(), buffers, bytes: wanted.bytes };
-    let count = sys::request_buffers(fd.as_fd(), queue, buffers).map_err(|errno| match errno {
-        Errno::NOMEM => no_memory(),
-        errno => NodeError::new("allocate the buffers of", devnode, errno).into(),
-    })?;
-    let export = |index| {
-        let memory = |plane| export_memory(fd.as_fd(), devnode, queue, (index, plane));
-        let memories = (0..wanted.format.memories() as u32).map(memory).collect::<Result<Vec<_>, _>>()?;
-        Buffer::new(memories).map(Arc::new).ok_or_else(no_memory)
-    };
-    let buffers = (0..count).map(export).collect::<Result<Vec<_>, _>>()?;
-    if buffers.is_empty() {
-        return Err(no_memory());
-    }
-    Ok(BufferQueue::new(Arc::new(DeviceQueue { fd, queue }), buffers))
-}
-
-fn export_memory(
-    fd: BorrowedFd<'_>,
-    devnode: &Path,
-    queue: QueueType,
-    (index, plane): (u32, u32),
-) -> Result<Memory, OpenError> {
-    let exported = sys::export(fd, queue, index, plane).map_err(|errno| match errno {
-        Errno::NODEV => NodeError::new("export the buffers of", devnode, errno).into(),
-        source => OpenError::Export { devnode: devnode.to_owned(), source },
-    })?;
-    Memory::from_dmabuf(exported).map_err(|source| OpenError::Memory { devnode: devnode.to_owned(), source })
 }

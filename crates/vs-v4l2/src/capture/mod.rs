@@ -8,6 +8,7 @@
 //! happens on. Frames outlive everything: when the camera has been stopped or closed,
 //! unplugged even, what readers still hold stays as it was, and its return is no event.
 
+mod allocate;
 mod camera;
 mod error;
 mod layout;

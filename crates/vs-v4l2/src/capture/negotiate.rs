@@ -8,7 +8,7 @@ use vs_frame::{FourCc, Rate};
 
 use super::error::OpenError;
 use super::request::{CaptureRequest, DEFAULT_RATE};
-use crate::formats::FormatDesc;
+use crate::formats::{FormatDesc, FrameSize};
 use crate::node::NodeError;
 use crate::planar::Planar;
 use crate::sys::{self, PixFormat};
@@ -50,20 +50,16 @@ pub(super) fn negotiate(
 ) -> Result<(PixFormat, Rate), OpenError> {
     let failed = |action| move |errno| NodeError::new(action, devnode, errno);
     let queue = planar.capture();
-    let mut offered = sys::formats(fd, queue).map_err(failed("list the formats of"))?;
+    let offered = sys::formats(fd, queue).map_err(failed("list the formats of"))?;
     let fourcc = match request.fourcc {
         Some(wanted) if offered.iter().any(|format| format.fourcc == wanted) => wanted,
         Some(wanted) => {
             let offered = offered.iter().map(|format| format.fourcc).collect();
             return Err(OpenError::NotOffered { devnode: devnode.to_owned(), wanted, offered });
         }
-        None => {
-            for format in &mut offered {
-                format.sizes = sys::frame_sizes(fd, format.fourcc, request.rate.is_some())
-                    .map_err(failed("list the picture sizes of"))?;
-            }
-            choose(&offered, request).ok_or_else(|| OpenError::NotACamera { devnode: devnode.to_owned() })?
-        }
+        None => choose(offered, request, |fourcc| sys::frame_sizes(fd, fourcc, request.rate.is_some()))
+            .map_err(failed("list the picture sizes of"))?
+            .ok_or_else(|| OpenError::NotACamera { devnode: devnode.to_owned() })?,
     };
     let size = match request.size {
         Some(size) => size,
@@ -84,22 +80,36 @@ pub(super) fn negotiate(
 
 /// The format to take when none was asked for: the most preferred one that comes in the
 /// wanted size at the wanted rate; if none does, in the wanted size; if none does, at all.
-/// `None` only if nothing is offered.
-fn choose(offered: &[FormatDesc], request: &CaptureRequest) -> Option<FourCc> {
-    let rank = |format: &FormatDesc| {
-        let preference = PREFERRED.iter().position(|fourcc| *fourcc == format.fourcc).unwrap_or(PREFERRED.len());
-        let lacks_rate = !format.offers(request.size, request.rate);
-        let lacks_size = !format.offers(request.size, None);
-        (lacks_size, lacks_rate, preference)
-    };
-    // Of equals the first is taken: drivers list their best first.
-    offered.iter().min_by_key(|format| rank(format)).map(|format| format.fourcc)
+/// `None` only if nothing is offered. `sizes` is asked no further than needed, for that is
+/// hundreds of system calls.
+fn choose<E>(
+    mut offered: Vec<FormatDesc>,
+    request: &CaptureRequest,
+    mut sizes: impl FnMut(FourCc) -> Result<Vec<FrameSize>, E>,
+) -> Result<Option<FourCc>, E> {
+    // Of those without a preference the first is taken: drivers list their best first.
+    offered.sort_by_key(|format| PREFERRED.iter().position(|fourcc| *fourcc == format.fourcc).unwrap_or(usize::MAX));
+    let mut in_size = None;
+    for format in &mut offered {
+        if request.size.is_some() || request.rate.is_some() {
+            format.sizes = sizes(format.fourcc)?;
+        }
+        if format.offers(request.size, request.rate) {
+            return Ok(Some(format.fourcc));
+        }
+        if in_size.is_none() && format.offers(request.size, None) {
+            in_size = Some(format.fourcc);
+        }
+    }
+    Ok(in_size.or_else(|| offered.first().map(|format| format.fourcc)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
-    use crate::formats::{FormatFlags, FrameSize, RateOffer};
+    use crate::formats::{FormatFlags, RateOffer};
 
     fn offer(fourcc: FourCc, sizes: &[((u32, u32), u32)]) -> FormatDesc {
         let size = |(size, fps): &((u32, u32), u32)| FrameSize::Discrete {
@@ -114,6 +124,12 @@ mod tests {
         }
     }
 
+    fn chosen(offered: &[FormatDesc], request: &CaptureRequest) -> Option<FourCc> {
+        let sizes = |fourcc| offered.iter().find(|format| format.fourcc == fourcc).unwrap().sizes.clone();
+        let listed = offered.iter().map(|format| FormatDesc { sizes: vec![], ..format.clone() }).collect();
+        choose(listed, request, |fourcc| Ok::<_, Infallible>(sizes(fourcc))).unwrap()
+    }
+
     #[test]
     fn the_most_useful_format_that_fits_is_taken() {
         let hd = (1920, 1080);
@@ -123,7 +139,8 @@ mod tests {
             offer(FourCc(*b"RG10"), &[((4000, 3000), 1)]),
         ];
         let chosen = |size, rate: Option<u32>| {
-            choose(&webcam, &CaptureRequest { size, rate: rate.map(Rate::fps), ..CaptureRequest::default() }).unwrap()
+            let request = CaptureRequest { size, rate: rate.map(Rate::fps), ..CaptureRequest::default() };
+            chosen(&webcam, &request).unwrap()
         };
         assert_eq!(chosen(None, None), FourCc::YUYV);
         assert_eq!(chosen(Some((640, 480)), Some(30)), FourCc::YUYV);
@@ -136,8 +153,8 @@ mod tests {
 
     #[test]
     fn nothing_offered_is_nothing_chosen() {
-        assert_eq!(choose(&[], &CaptureRequest::default()), None);
+        assert_eq!(chosen(&[], &CaptureRequest::default()), None);
         let unknown = [offer(FourCc(*b"aaaa"), &[]), offer(FourCc(*b"bbbb"), &[])];
-        assert_eq!(choose(&unknown, &CaptureRequest::default()), Some(FourCc(*b"aaaa")));
+        assert_eq!(chosen(&unknown, &CaptureRequest::default()), Some(FourCc(*b"aaaa")));
     }
 }

@@ -89,7 +89,29 @@ fn frame_rates(fd: BorrowedFd<'_>, code: PixelFormat, (width, height): (u32, u32
     Ok(rates)
 }
 
-/// The rate of an interval in seconds; `None` for the 0 of drivers that do not know.
+/// The rate of an interval in seconds, in lowest terms (HDMI receivers state 60 as pixel
+/// clock by pixels); `None` for the 0 of drivers that do not know.
 pub(super) fn rate_of(interval: &bindings::v4l2_fract) -> Option<Rate> {
-    Rate::new(interval.denominator, interval.numerator).filter(|rate| rate.is_known())
+    let divisor = greatest_common_divisor(interval.denominator, interval.numerator).max(1);
+    Rate::new(interval.denominator / divisor, interval.numerator / divisor).filter(|rate| rate.is_known())
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_come_in_lowest_terms() {
+        let rate = |numerator, denominator| rate_of(&bindings::v4l2_fract { numerator, denominator });
+        assert_eq!(rate(12375, 742_500), Some(Rate::fps(60)));
+        assert_eq!(rate(1001, 30000), Rate::new(30000, 1001));
+        assert_eq!(rate(0, 0), None);
+        assert_eq!(rate(1, 0), None);
+        assert_eq!(rate(0, 30), None);
+        assert_eq!(rate(u32::MAX, 1), Rate::new(1, u32::MAX));
+    }
 }
