@@ -70,7 +70,14 @@ impl Inbox {
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_PLANES))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = match recvmsg(socket, &mut [IoSliceMut::new(&mut self.bytes[..])], &mut control, flags) {
+        let mut receive = || recvmsg(socket, &mut [IoSliceMut::new(&mut self.bytes[..])], &mut control, flags);
+        let received = match receive() {
+            // A host that closes with requests of this client unread makes the kernel say so
+            // once, before the messages that are still to be read: its GOODBYE, most of all.
+            Err(Errno::CONNRESET) => receive(),
+            other => other,
+        };
+        let message = match received {
             Ok(message) => message,
             // A signal ends a wait early; the caller knows how much of it is left.
             Err(Errno::AGAIN | Errno::INTR) => return Ok(None),

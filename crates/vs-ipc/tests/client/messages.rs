@@ -89,3 +89,16 @@ fn waiting_ends_with_the_time_and_receiving_does_not_wait() {
     poll(&mut [PollFd::new(&client, PollFlags::IN)], None).unwrap();
     assert!(matches!(client.receive(), Ok(Some(Incoming::State(_)))));
 }
+
+/// The kernel reports a host that closed with requests unread (ECONNRESET) before the
+/// messages that the host had sent.
+#[test]
+fn the_last_words_of_a_host_that_did_not_listen_are_heard() {
+    let (host, mut client) = connected();
+    host.frame(frame_event(1), &picture(1));
+    let frame = next_frame(&mut client);
+    frame.lock(None).unwrap();
+    host.say(&goodbye(GoodbyeReason::Malformed, "what?"));
+    drop(host);
+    assert!(matches!(client.wait(None), Ok(Some(Incoming::Goodbye(goodbye))) if goodbye.text == "what?"));
+}

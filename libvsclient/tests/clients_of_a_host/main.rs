@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The client library against the real host, in one process and in two.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod blocking;
+mod processes;
+mod reconnecting;
+mod stage;
+#[cfg(feature = "tokio")]
+mod streams;
