@@ -24,6 +24,13 @@ impl Bitrate {
         if bits == 0 { None } else { Some(Self(bits)) }
     }
 
+    /// `bits` per second that are known not to be 0.
+    #[cfg(feature = "software-h264")]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        assert!(bits > 0, "a bitrate of 0");
+        Self(bits)
+    }
+
     /// What pictures of this size and rate get by default: a tenth of a bit per pixel, and at
     /// least 64 kbit/s. An unknown rate counts as `assumed` frames per second.
     #[must_use]

@@ -8,12 +8,13 @@ mod support;
 
 use std::num::{NonZeroU8, NonZeroU32};
 
+use proptest::prelude::*;
 use support::{Camera, Judgement, NS_PER_MS, bytes, encode, format, keyframes, nal_types, open};
 use vs_codec::{
     Backend, BackendKind, Bitrate, Changes, EncoderConfig, KeyframeInterval, Level, OpenError, Output, Profile,
     Quality, RateControl, SubmitError, open_encoder,
 };
-use vs_frame::{Format, FourCc};
+use vs_frame::{Format, FourCc, Rate};
 
 const SPS: u8 = 7;
 const PPS: u8 = 8;
@@ -246,6 +247,45 @@ fn what_cannot_be_is_refused_with_what_can() {
     );
     // It is unharmed.
     assert_eq!(encode(&mut *encoder, &Camera::new(qvga()), 0..3).len(), 3);
+}
+
+fn any_control() -> impl Strategy<Value = RateControl> {
+    let bitrate = || (1..=u32::MAX).prop_map(|bits| Bitrate::new(bits).unwrap());
+    prop_oneof![
+        bitrate().prop_map(RateControl::Vbr),
+        bitrate().prop_map(RateControl::Cbr),
+        (1..=100u8).prop_map(|quality| RateControl::Quality(Quality::new(quality).unwrap())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_is_asked_for_every_frame_gives_its_access_unit(
+        (width, height) in (16..500u32, 16..500u32), rate in (0..100_000u32, 1..2000u32),
+        controls in prop::collection::vec(any_control(), 1..4), interval in 1..=u32::MAX, threads in 1..=u8::MAX,
+        profile in prop::option::of(prop::sample::select(vec![Profile::Baseline, Profile::Main, Profile::High])),
+        level in prop::option::of(prop::sample::select(vec![10, 22, 31, 52, 62])),
+    ) {
+        let mut format = format(FourCc::YUV420, width, height, 30);
+        format.rate = Rate::new(rate.0, rate.1).unwrap();
+        let camera = Camera::noisy(format.clone(), 200);
+        let config = EncoderConfig {
+            keyframe_interval: each(interval),
+            profile,
+            level: level.and_then(Level::from_idc),
+            threads: NonZeroU8::new(threads).unwrap(),
+            ..EncoderConfig::default()
+        };
+        let mut encoder = open(&format, &config);
+        for (first, control) in (0..).step_by(3).zip(controls) {
+            encoder.reconfigure(&Changes { rate_control: Some(control), ..Changes::default() }).unwrap();
+            for unit in encode(&mut *encoder, &camera, first..first + 3) {
+                prop_assert!(unit.data.len() <= encoder.effective().largest_access_unit as usize);
+            }
+        }
+    }
 }
 
 #[test]

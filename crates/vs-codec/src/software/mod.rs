@@ -33,6 +33,9 @@ pub(crate) use picture::INPUTS;
 /// receives must not fill the memory.
 const MAX_WAITING: usize = 32;
 
+/// Rate control needs a bit per frame to reckon with; below this, nothing gets smaller anyway.
+const MIN_BITRATE: Bitrate = Bitrate::from_bits(1000);
+
 /// ITU-T H.264, A.3.1: no macroblock of 8 bit 4:2:0 takes more than 3200 bits. Emulation
 /// prevention can make three bytes of two.
 const LARGEST_MACROBLOCK: u32 = 3200 / 8 * 3 / 2;
@@ -66,7 +69,7 @@ impl SoftwareH264 {
             height: height.next_multiple_of(2),
             rate,
             color: converter.output_color(),
-            rate_control: config.rate_control.unwrap_or_else(default),
+            rate_control: clamp(config.rate_control.unwrap_or_else(default)),
             keyframe_interval: config.keyframe_interval.frames(rate),
             profile: config.profile,
             level: config.level,
@@ -89,6 +92,15 @@ impl SoftwareH264 {
             _ => false,
         };
         bits && self.codec.set_keyframe_interval(wanted.keyframe_interval).is_ok()
+    }
+}
+
+fn clamp(rate_control: RateControl) -> RateControl {
+    let bitrate = |asked: Bitrate| asked.clamp(MIN_BITRATE, openh264::MAX_BITRATE);
+    match rate_control {
+        RateControl::Vbr(asked) => RateControl::Vbr(bitrate(asked)),
+        RateControl::Cbr(asked) => RateControl::Cbr(bitrate(asked)),
+        RateControl::Quality(_) => rate_control,
     }
 }
 
@@ -170,7 +182,7 @@ impl Encoder for SoftwareH264 {
         let now = self.settings;
         let interval = changes.keyframe_interval.map(|interval| interval.frames(now.rate));
         let wanted = Settings {
-            rate_control: changes.rate_control.unwrap_or(now.rate_control),
+            rate_control: clamp(changes.rate_control.unwrap_or(now.rate_control)),
             keyframe_interval: interval.unwrap_or(now.keyframe_interval),
             ..now
         };

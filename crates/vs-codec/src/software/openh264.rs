@@ -2,7 +2,7 @@
 //! The library, made safe: one encoder object, its options, and the bytes it gives.
 //!
 //! What openh264 does is said by `codec_api.h` and `codec_app_def.h`; where these are silent,
-//! by its source (2.6).
+//! by its source (2.7).
 
 use std::num::{NonZeroU8, NonZeroU32};
 use std::ptr;
@@ -29,6 +29,9 @@ const MAX_DIMENSION: u32 = 543 * 16;
 /// `MAX_FRAME_RATE`: rate control reckons with no more. Faster pictures get a target that is
 /// smaller in proportion, so that the seconds come out right.
 const MAX_FPS: f64 = 60.0;
+
+/// The most that level 5.2 allows: 240000 times 1200 bit/s (ITU-T H.264, table A-1).
+pub(super) const MAX_BITRATE: Bitrate = Bitrate::from_bits(288_000_000);
 
 /// `MAX_THREADS_NUM`.
 const MAX_THREADS: u8 = 4;
@@ -183,11 +186,13 @@ fn check(call: &'static str, answer: i32) -> Result<(), BackendError> {
 impl Openh264 {
     pub(super) fn open(settings: &Settings) -> Result<Self, BackendError> {
         let threads = settings.threads.get().min(MAX_THREADS);
-        match Self::open_with(settings, threads) {
-            // Small pictures cannot be cut into slices for several threads.
-            Err(_) if threads > 1 => Self::open_with(settings, 1),
-            opened => opened,
-        }
+        // Some pictures cannot be cut into slices for several threads, and it refuses a level
+        // that is too low for the bitrate where it would have found a higher one by itself.
+        let compromises = [(threads, settings.level), (1, settings.level), (threads, None)];
+        let opened = compromises
+            .into_iter()
+            .find_map(|(threads, level)| Self::open_with(&Settings { level, ..*settings }, threads).ok());
+        opened.map_or_else(|| Self::open_with(&Settings { level: None, ..*settings }, 1), Ok)
     }
 
     fn open_with(settings: &Settings, threads: u8) -> Result<Self, BackendError> {
@@ -310,7 +315,8 @@ fn frames_per_second(rate: Rate) -> f64 {
 /// The target that makes the library reach `bitrate` at this frame rate.
 fn target_bits(bitrate: Bitrate, rate: Rate) -> i32 {
     let bits = f64::from(bitrate.bits()) * (MAX_FPS / frames_per_second(rate)).min(1.0);
-    bits.clamp(1.0, f64::from(i32::MAX)) as i32
+    // It refuses less than one bit per frame.
+    bits.max(MAX_FPS) as i32
 }
 
 fn fill_in(parameters: &mut sys::SEncParamExt, settings: &Settings, threads: u8) {
