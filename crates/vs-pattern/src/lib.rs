@@ -19,7 +19,7 @@
 //! every row of every plane: rows of any two frames less than 44521 apart differ.
 //!
 //! What is too small is left out: the digits, when they would be smaller than their 5x7
-//! font (below about 130 pixels of width or 54 of height). The barcode's cells shrink, down to
+//! font (below about 120 pixels of width or 54 of height). The barcode's cells shrink, down to
 //! one pixel at 16x16: raw pictures can always be read and checked.
 
 #![warn(missing_docs)]
