@@ -89,9 +89,9 @@ fn the_newest_passes_over_what_is_old() {
 
 #[test]
 fn a_lease_ends_and_the_frame_knows() {
-    let stage = Stage::with(|options| options.lease_max_ns = 30_000_000);
+    let stage = Stage::with(|options| options.lease_max_ns = 500_000_000);
     let mut client = stage.client().lease(Duration::from_secs(60)).connect().unwrap();
-    assert_eq!(client.session().unwrap().lease, Duration::from_millis(30));
+    assert_eq!(client.session().unwrap().lease, Duration::from_millis(500));
     stage.publish(1);
     let frame = client.next_frame(TIMEOUT).unwrap().unwrap();
     let map = frame.map().unwrap();
@@ -114,14 +114,14 @@ fn a_lease_ends_and_the_frame_knows() {
 #[test]
 fn renewing_keeps_a_frame_beyond_its_first_deadline() {
     let stage = Stage::new();
-    let mut client = stage.client().lease(Duration::from_millis(300)).connect().unwrap();
+    let mut client = stage.client().lease(Duration::from_secs(2)).connect().unwrap();
     stage.publish(9);
     let frame = client.next_frame(TIMEOUT).unwrap().unwrap();
     let before = frame.deadline_ns();
     // What arrives meanwhile is not lost, and comes afterwards in order.
     stage.publish(10);
     client.lock(&frame, Some(Duration::from_secs(5)), TIMEOUT).unwrap();
-    assert!(frame.deadline_ns() > before + 4_000_000_000);
+    assert!(frame.deadline_ns() > before + 2_000_000_000);
     assert_eq!(client.next_frame(TIMEOUT).unwrap().unwrap().serial(), 2);
     assert_eq!(value(&frame), 9);
     drop(frame);
@@ -131,12 +131,12 @@ fn renewing_keeps_a_frame_beyond_its_first_deadline() {
 
 #[test]
 fn in_notify_mode_a_lock_keeps_a_frame_beyond_its_lifespan() {
-    let stage = Stage::with(|options| options.lifespan_ns = 300_000_000);
+    let stage = Stage::with(|options| options.lifespan_ns = 1_000_000_000);
     let mut client = stage.client().mode(Mode::Notify).credits(1).connect().unwrap();
     stage.publish_all(1..=4);
     let frames: Vec<_> = (0..4).map(|_| client.next_frame(TIMEOUT).unwrap().unwrap()).collect();
     assert!(frames.iter().all(|frame| !frame.is_leased()));
-    client.lock(&frames[2], None, TIMEOUT).unwrap();
+    client.lock(&frames[2], Some(Duration::from_secs(9)), TIMEOUT).unwrap();
     let refused = client.lock(&frames[3], None, TIMEOUT);
     assert!(matches!(refused, Err(LockError::Refused(LockStatus::NoCredit))), "{refused:?}");
     // The lifespan of all four ends; nobody says a word about it.
