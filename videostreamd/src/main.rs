@@ -1,2 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
-fn main() {}
+//! videostreamd: one daemon that owns every camera and publishes their frames.
+//!
+//! The binary composes the crates of this workspace and holds no media or protocol code.
+//!
+//! * [`config`], [`args`]: what the administrator wants
+//! * [`devices`]: which hardware there is
+//! * [`stream`]: one thread for each stream: source, clients, leases
+//! * [`rendition`], [`recording`]: encoders and files, each on a thread of its own
+//! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked
+
+mod args;
+mod bus;
+mod config;
+mod control;
+mod devices;
+mod logging;
+mod recording;
+mod rendition;
+mod stream;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use vs_frame::clock::monotonic_ns;
+
+use crate::args::Args;
+use crate::bus::{Address, Bus};
+use crate::config::load::{self, Loaded};
+use crate::control::Control;
+use crate::devices::Devices;
+
+/// Wrong arguments or configuration, as clap has it.
+const EXIT_USAGE: u8 = 2;
+
+/// Threads of the control plane: it waits for messages; the data plane has its own threads.
+const CONTROL_THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let epoch = monotonic_ns();
+    let loaded = match load::load(args.config.as_deref(), args.socket_dir.as_deref(), epoch) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("videostreamd: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if args.check_config {
+        println!("configuration is fine: {} stream(s)", loaded.streams.len());
+        return ExitCode::SUCCESS;
+    }
+    match logging::start(&args.log).and_then(|()| run(args, loaded, epoch)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("videostreamd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("vs-control")
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    let socket_dir = load::socket_dir(&loaded.config, args.socket_dir.as_deref());
+    let from_file = loaded.config.daemon.bus.as_ref().map(|bus| bus.0.clone());
+    let address = args.bus.or(from_file).unwrap_or(Address::System);
+    runtime.block_on(async {
+        make_directory(&socket_dir)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let devices = tokio::task::spawn_blocking(Devices::discover).await?;
+        let control = Arc::new(Control::new(loaded, socket_dir, epoch, devices));
+        let bus = Bus::serve(&address, Arc::clone(&control)).await?;
+        control.start_always_on().await;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), bus = %address, "ready");
+        notify(&[sd_notify::NotifyState::Ready]);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down");
+        notify(&[sd_notify::NotifyState::Stopping]);
+        control.shut_down().await;
+        bus.leave().await;
+        Ok(())
+    })
+}
+
+/// Under systemd the directory is there (`RuntimeDirectory=`); elsewhere it is made.
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).with_context(|| {
+        format!("cannot create the socket directory {}: choose another with --socket-dir", path.display())
+    })
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot notify systemd");
+    }
+}

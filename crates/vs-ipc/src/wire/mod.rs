@@ -2,7 +2,7 @@
 //! The messages, byte by byte. `docs/protocol.md` is the specification; the structs of
 //! [`layout`] are its tables, [`Format`](format_message) conversion has a file of its own.
 //!
-//! Every message is one seqpacket record: an 8-byte [`Header`](layout::Header), then a body
+//! Every message is one seqpacket record: an 8-byte [`Header`], then a body
 //! of little-endian fields. A receiver ignores bytes behind the fields that it knows and
 //! kinds that it does not know, so that a later minor version can add both.
 

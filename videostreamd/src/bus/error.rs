@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Refusals as D-Bus errors.
+
+use zbus::DBusError;
+
+use crate::control::ControlError;
+
+/// `org.videostream.VideoStream1.Error.*`
+#[derive(Debug, DBusError)]
+#[zbus(prefix = "org.videostream.VideoStream1.Error")]
+pub(super) enum Error {
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    NoSuchStream(String),
+    NoSuchDevice(String),
+    NotRunning(String),
+    BadOption(String),
+    BadFormat(String),
+    BadFile(String),
+    Failed(String),
+}
+
+impl From<ControlError> for Error {
+    fn from(error: ControlError) -> Self {
+        let text = error.to_string();
+        match error {
+            ControlError::NoSuchStream { .. } => Self::NoSuchStream(text),
+            ControlError::NoSuchDevice { .. } => Self::NoSuchDevice(text),
+            ControlError::NotRunning(_) => Self::NotRunning(text),
+            ControlError::BadFormat(_) => Self::BadFormat(text),
+            ControlError::BadFile(_) => Self::BadFile(text),
+            ControlError::Failed(_) => Self::Failed(text),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `org.videostream.VideoStream1.Manager`
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use zbus::message::Header;
+use zbus::zvariant::{self, OwnedObjectPath};
+use zbus::{Connection, interface};
+
+use super::dict::Dict;
+use super::error::Error;
+use super::options::{self, Options};
+use super::tasks::Tasks;
+use super::{path, recording};
+use crate::control::Control;
+
+pub(super) struct Manager {
+    control: Arc<Control>,
+    tasks: Tasks,
+}
+
+impl Manager {
+    pub(super) fn new(control: Arc<Control>, tasks: Tasks) -> Self {
+        Self { control, tasks }
+    }
+}
+
+#[interface(name = "org.videostream.VideoStream1.Manager")]
+impl Manager {
+    #[zbus(out_args("stream"))]
+    async fn start_stream(&self, name: String, options: Dict) -> Result<OwnedObjectPath, Error> {
+        let entry = self.control.start_stream(&name, options::shape(options)?).await?;
+        Ok(path::stream(&entry.spec.name)?)
+    }
+
+    async fn stop_stream(&self, name: String, options: Dict) -> Result<(), Error> {
+        Options::new(options).finish("StopStream knows none")?;
+        Ok(self.control.stop_stream(&name).await?)
+    }
+
+    #[zbus(out_args("recording"))]
+    async fn record(
+        &self,
+        stream: String,
+        file: zvariant::OwnedFd,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedObjectPath, Error> {
+        let (options, detach) = options::record(options)?;
+        let file = File::from(OwnedFd::from(file));
+        let (number, record) = self.control.record(&stream, file, options).await?;
+        let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
+        Ok(recording::publish(connection, &self.tasks, &self.control, number, record, owner).await?)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn socket_directory(&self) -> String {
+        self.control.socket_dir().display().to_string()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn epoch(&self) -> u64 {
+        self.control.epoch()
+    }
+}

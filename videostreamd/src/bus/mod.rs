@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon on D-Bus: objects that translate between messages and [`Control`].
+//!
+//! `dbus/*.xml` is the contract; a test holds the running daemon to it.
+
+mod address;
+mod device;
+mod dict;
+mod error;
+mod manager;
+mod options;
+mod path;
+mod recording;
+mod stream;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use zbus::fdo::RequestNameFlags;
+
+use crate::control::Control;
+
+use self::tasks::Tasks;
+
+pub use address::Address;
+
+/// The well-known name.
+const NAME: &str = "org.videostream.VideoStream1";
+
+/// How long answers that are on their way may take when the daemon ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The daemon's place on the bus.
+pub struct Bus {
+    connection: zbus::Connection,
+    tasks: Tasks,
+}
+
+impl Bus {
+    /// Publishes the objects, then takes the name: whoever sees the name sees all objects.
+    pub async fn serve(address: &Address, control: Arc<Control>) -> anyhow::Result<Self> {
+        let connection = address.connect().await?;
+        let tasks = Tasks::default();
+        let server = connection.object_server();
+        server.at(path::ROOT, zbus::fdo::ObjectManager).await?;
+        for (name, info) in control.devices().iter() {
+            server.at(path::device(name)?, device::Device::new(name, info)).await?;
+        }
+        for entry in control.streams() {
+            stream::publish(&connection, &tasks, &control, entry).await?;
+        }
+        server.at(path::ROOT, manager::Manager::new(control, tasks.clone())).await?;
+        let flags = RequestNameFlags::DoNotQueue.into();
+        connection.request_name_with_flags(NAME, flags).await.with_context(|| {
+            format!(
+                "cannot take the name {NAME} on the {address} bus: another daemon has it, or the bus policy forbids it"
+            )
+        })?;
+        Ok(Self { connection, tasks })
+    }
+
+    /// Leaves the bus when the answers that are on their way have been sent.
+    pub async fn leave(self) {
+        self.tasks.abort();
+        let _ = tokio::time::timeout(GRACE, self.connection.graceful_shutdown()).await;
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `org.videostream.VideoStream1.Stream`
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use vs_frame::{Format, MemoryKind};
+use vs_ipc::host::{ClientSnapshot, HostSnapshot};
+use zbus::object_server::InterfaceRef;
+use zbus::zvariant::{ObjectPath, OwnedObjectPath, Value};
+use zbus::{Connection, interface};
+
+use super::dict::{Dict, dict, skips};
+use super::path;
+use super::tasks::Tasks;
+use crate::control::{Control, StreamEntry};
+use crate::stream::handle::StreamSnapshot;
+use crate::stream::source::Counts;
+use crate::stream::spec::SourceSpec;
+
+pub(super) struct Stream {
+    entry: Arc<StreamEntry>,
+    device: OwnedObjectPath,
+}
+
+/// Puts a stream on the bus and keeps its properties' readers informed.
+pub(super) async fn publish(
+    connection: &Connection,
+    tasks: &Tasks,
+    control: &Control,
+    entry: Arc<StreamEntry>,
+) -> zbus::Result<()> {
+    let device = match &entry.spec.source {
+        SourceSpec::Camera { device } if control.devices().get(device).is_some() => path::device(device)?,
+        _ => OwnedObjectPath::from(ObjectPath::from_static_str("/")?),
+    };
+    let path = path::stream(&entry.spec.name)?;
+    let mut status = entry.status();
+    let server = connection.object_server();
+    server.at(&path, Stream { entry, device }).await?;
+    let object = server.interface::<_, Stream>(&path).await?;
+    tasks.spawn(async move {
+        while status.changed().await.is_ok() {
+            // A bus that is gone has no readers.
+            let _ = announce(&object).await;
+        }
+    });
+    Ok(())
+}
+
+async fn announce(object: &InterfaceRef<Stream>) -> zbus::Result<()> {
+    let (stream, emitter) = (object.get().await, object.signal_emitter());
+    stream.state_changed(emitter).await?;
+    stream.state_text_changed(emitter).await?;
+    stream.socket_changed(emitter).await?;
+    stream.format_changed(emitter).await?;
+    stream.adjustments_changed(emitter).await
+}
+
+#[interface(name = "org.videostream.VideoStream1.Stream")]
+impl Stream {
+    #[zbus(property)]
+    fn name(&self) -> &str {
+        &self.entry.spec.name
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.entry.status().borrow().state.name().to_owned()
+    }
+
+    #[zbus(property)]
+    fn state_text(&self) -> String {
+        self.entry.status().borrow().text.clone()
+    }
+
+    #[zbus(property)]
+    fn source_kind(&self) -> &str {
+        self.entry.spec.source.kind()
+    }
+
+    #[zbus(property)]
+    fn device(&self) -> OwnedObjectPath {
+        self.device.clone()
+    }
+
+    #[zbus(property)]
+    fn socket(&self) -> String {
+        self.entry.socket().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn format(&self) -> Dict {
+        let status = self.entry.status().borrow().clone();
+        status.format.map(|f| format(&f, status.memory)).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn adjustments(&self) -> Vec<String> {
+        self.entry.status().borrow().adjustments.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn counters(&self) -> Dict {
+        self.entry.snapshot().await.map(|snapshot| counters(&snapshot)).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn clients(&self) -> Vec<Dict> {
+        let snapshot = self.entry.snapshot().await;
+        snapshot.map(|snapshot| snapshot.host.clients.iter().map(client).collect()).unwrap_or_default()
+    }
+}
+
+fn format(format: &Format, memory: Option<MemoryKind>) -> Dict {
+    let planes: Vec<Dict> = format
+        .planes
+        .iter()
+        .map(|plane| {
+            dict([
+                ("memory", Value::from(u32::from(plane.memory))),
+                ("offset", Value::from(plane.offset)),
+                ("stride", Value::from(plane.stride)),
+                ("size", Value::from(plane.size)),
+            ])
+        })
+        .collect();
+    let memory = match memory {
+        Some(MemoryKind::DmaBuf) => "dmabuf",
+        Some(MemoryKind::Memfd) => "memfd",
+        None => "",
+    };
+    dict([
+        ("fourcc", Value::from(format.fourcc.to_string())),
+        ("width", Value::from(format.width)),
+        ("height", Value::from(format.height)),
+        ("rate", Value::from((format.rate.num, format.rate.den))),
+        ("planes", Value::from(planes)),
+        ("colorspace", Value::from(u32::from(format.color.colorspace))),
+        ("transfer", Value::from(u32::from(format.color.transfer))),
+        ("encoding", Value::from(u32::from(format.color.encoding))),
+        ("quantization", Value::from(u32::from(format.color.quantization))),
+        ("field", Value::from(u32::from(format.field.0))),
+        ("modifier", Value::from(format.modifier)),
+        ("memory", Value::from(memory)),
+    ])
+}
+
+fn counters(snapshot: &StreamSnapshot) -> Dict {
+    let StreamSnapshot { host, source } = snapshot;
+    let HostSnapshot { published, delivered, skipped, revoked, goodbyes, .. } = host;
+    let goodbyes: HashMap<String, u64> =
+        goodbyes.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect();
+    dict([
+        ("published", Value::from(*published)),
+        ("delivered", Value::from(*delivered)),
+        ("skipped", Value::from(skips(skipped))),
+        ("revoked", Value::from(*revoked)),
+        ("goodbyes", Value::from(goodbyes)),
+        ("source", Value::from(source_counts(source))),
+    ])
+}
+
+fn source_counts(counts: &Counts) -> HashMap<String, u64> {
+    let Counts { captured, corrupt, lost, no_buffer } = *counts;
+    let named = [("captured", captured), ("corrupt", corrupt), ("lost", lost), ("no-buffer", no_buffer)];
+    named.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+fn client(client: &ClientSnapshot) -> Dict {
+    dict([
+        ("id", Value::from(client.id)),
+        ("name", Value::from(client.name.clone())),
+        ("pid", Value::from(client.pid)),
+        ("uid", Value::from(client.uid)),
+        ("mode", Value::from(client.mode.name())),
+        ("credits", Value::from(u32::from(client.credits))),
+        ("held", Value::from(client.held as u32)),
+        ("held-max", Value::from(client.held_max as u32)),
+        ("delivered", Value::from(client.delivered)),
+        ("skipped", Value::from(skips(&client.skipped))),
+        ("revoked", Value::from(client.revoked)),
+        ("stray-unlocks", Value::from(client.stray_unlocks)),
+        ("connected", Value::from(client.connected_ns)),
+    ])
+}

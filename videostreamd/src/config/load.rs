@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the file to streams that can be started, or to a message with file, line and remedy.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
+use vs_ipc::host::HostOptions;
+
+use super::{Config, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
+use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+
+/// Read if `--config` does not name another one.
+pub const DEFAULT_PATH: &str = "/etc/videostream/videostreamd.toml";
+
+/// What is wrong, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("{path}:{line}:{column}: {message}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// A configuration file's text, to say where in it something is.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn wrong(&self, span: Option<Range<usize>>, message: String) -> ConfigError {
+        let offset = span.map_or(0, |span| span.start).min(self.text.len());
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        ConfigError::Wrong { path: self.path.to_owned(), line, column, message }
+    }
+}
+
+/// Everything that the daemon needs to know before it starts.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file's contents.
+    pub config: Config,
+    /// The streams of the file, complete with defaults.
+    pub streams: Vec<StreamSpec>,
+}
+
+impl Loaded {
+    /// A stream for a camera that no stream of the file shows.
+    pub fn implicit(&self, camera: &str, socket_dir: &Path, epoch: u64) -> Option<StreamSpec> {
+        let name: SocketName = camera.parse().ok()?;
+        let mut stream = Stream { camera: Some(camera.to_owned()), ..Stream::default() };
+        stream.socket_group.clone_from(&self.config.defaults.socket_group);
+        let source = SourceSpec::Camera { device: camera.to_owned() };
+        let publication = stream.publication().over(&self.config.defaults);
+        let group = find_group(&publication).ok()?;
+        Some(spec(&name, &stream, source, &publication, group, Place { socket_dir, epoch }))
+    }
+}
+
+/// Where sockets go, and which life of the daemon this is.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Directory of the sockets.
+    pub socket_dir: &'a Path,
+    /// See [`HostOptions::epoch`].
+    pub epoch: u64,
+}
+
+/// Reads the configuration. Without a path the default file is read, if it is there.
+pub fn load(path: Option<&Path>, socket_dir: Option<&Path>, epoch: u64) -> Result<Loaded, ConfigError> {
+    let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+    let text = match std::fs::read_to_string(file) {
+        Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|source| ConfigError::Read { path: file.to_owned(), source })?,
+    };
+    read(&Source { path: file, text: &text }, socket_dir, epoch)
+}
+
+/// The directory of the sockets: the command line's word, the file's, or the default.
+pub fn socket_dir(config: &Config, argument: Option<&Path>) -> PathBuf {
+    argument.or(config.daemon.socket_dir.as_deref()).unwrap_or(Path::new(DEFAULT_SOCKET_DIR)).to_owned()
+}
+
+fn read(source: &Source<'_>, argument: Option<&Path>, epoch: u64) -> Result<Loaded, ConfigError> {
+    let config: Config =
+        toml::from_str(source.text).map_err(|error| source.wrong(error.span(), error.message().replace('`', "'")))?;
+    let socket_dir = socket_dir(&config, argument);
+    let place = Place { socket_dir: &socket_dir, epoch };
+    let mut streams = Vec::new();
+    for (name, stream) in &config.stream {
+        let checked = check(name, stream.get_ref(), &config.defaults, place);
+        streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
+    }
+    Ok(Loaded { config, streams })
+}
+
+fn check(name: &SocketName, stream: &Stream, defaults: &Publication, place: Place<'_>) -> Result<StreamSpec, String> {
+    let source = match (&stream.pattern, &stream.camera) {
+        (Some(_), None) => SourceSpec::Pattern,
+        (None, Some(camera)) => SourceSpec::Camera { device: camera.clone() },
+        (None, None) => {
+            return Err(format!("stream '{name}' has no source: add pattern = \"bars\" or camera = \"cam0\""));
+        }
+        (Some(_), Some(_)) => return Err(format!("stream '{name}' has two sources: keep pattern or camera")),
+    };
+    if stream.memory.is_some() && source != SourceSpec::Pattern {
+        return Err(format!("stream '{name}': memory is for patterns; a camera's frames are always DmaBufs"));
+    }
+    let publication = stream.publication().over(defaults);
+    let group = find_group(&publication)?;
+    let spec = spec(name, stream, source, &publication, group, place);
+    let path = spec.host.path.as_os_str().len();
+    if path > SOCKET_PATH_MAX {
+        return Err(format!("the socket path of stream '{name}' has {path} bytes, at most {SOCKET_PATH_MAX} fit"));
+    }
+    spec.check()?;
+    Ok(spec)
+}
+
+/// `sun_path` has 108 bytes, one of them for the terminating zero (unix(7)).
+const SOCKET_PATH_MAX: usize = 107;
+
+fn find_group(publication: &Publication) -> Result<Option<u32>, String> {
+    let Some(name) = &publication.socket_group else { return Ok(None) };
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
+        Ok(None) => Err(format!("there is no group '{name}': create it, or name another socket-group")),
+        Err(error) => Err(format!("cannot look up the group '{name}': {error}")),
+    }
+}
+
+fn spec(
+    name: &SocketName,
+    stream: &Stream,
+    source: SourceSpec,
+    publication: &Publication,
+    group: Option<u32>,
+    place: Place<'_>,
+) -> StreamSpec {
+    let mut host = HostOptions::new(name.as_str(), place.socket_dir.join(name.as_str()));
+    host.epoch = place.epoch;
+    publication.apply(&mut host, group);
+    StreamSpec {
+        name: name.as_str().to_owned(),
+        source,
+        shape: Shape {
+            fourcc: stream.format.map(|fourcc| fourcc.0),
+            size: stream.size.map(|size| (size.0.width, size.0.height)),
+            rate: stream.rate.map(|rate| rate.0),
+        },
+        memory: stream.memory.as_ref().map_or(vs_frame::CpuMemory::Memfd, |memory| memory.0.0.clone()),
+        always_on: stream.always_on,
+        buffers: publication.buffers(),
+        host,
+    }
+    .with_budget()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Loaded, String> {
+        let source = Source { path: Path::new("v.toml"), text };
+        read(&source, None, 1).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let loaded = read_text(
+            "[daemon]\nbus = \"session\"\n[defaults]\nlease = \"2s\"\n[stream.a]\npattern = \"bars\"\nrate = 30\n\
+             size = \"640x480\"\nformat = \"I420\"\nlease-max = \"5s\"\nalways-on = true\n[stream.b]\ncamera = \"cam0\"\n",
+        )
+        .unwrap();
+        let a = &loaded.streams[0];
+        assert_eq!((a.host.lease_ns, a.host.lease_max_ns), (2_000_000_000, 5_000_000_000));
+        assert_eq!(a.shape.size, Some((640, 480)));
+        assert!(a.always_on);
+        assert_eq!(loaded.streams[1].source, SourceSpec::Camera { device: "cam0".into() });
+    }
+
+    #[test]
+    fn every_error_names_its_line_and_a_remedy() {
+        let cases = [
+            (
+                "[stream.a]\npattern = \"bars\"\nfromat = \"NV12\"\n",
+                "v.toml:3:1: unknown field 'fromat', expected one of",
+            ),
+            ("[stream.a]\npattern = \"bars\"\nrate = 0\n", "v.toml:3:8: '0' is not a frame rate"),
+            ("[stream.a]\npattern = 7\n", "v.toml:2:11: "),
+            ("[stream.a]\npattern = \"stripes\"\n", "expected 'bars'"),
+            (
+                "[stream.a]\nbuffers = 99\npattern = \"bars\"\n",
+                "v.toml:2:11: invalid value: integer '99', expected a whole number from 4 to 32",
+            ),
+            ("\n[stream.a]\nrate = 30\n", "stream 'a' has no source: add pattern"),
+            ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "two sources"),
+            ("[stream.\"a/b\"]\npattern = \"bars\"\n", "cannot name a stream"),
+            ("[stream.a]\npattern = \"bars\"\nlease = \"fast\"\n", "v.toml:3:9: 'fast' is not a length of time"),
+            ("[stream.a]\npattern = \"bars\"\nformat = \"H264\"\n", "no test pattern in H264"),
+            ("[stream.a\n", "v.toml:1:"),
+            (
+                "[defaults]\nsocket-group = \"no-such-group-here\"\n[stream.a]\npattern = \"bars\"\n",
+                "there is no group",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = read_text(text).expect_err(text);
+            assert!(error.contains(expected), "{text}\n  gave     {error}\n  expected {expected}");
+        }
+    }
+}

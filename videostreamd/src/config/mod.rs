@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the administrator wants. `config/videostreamd.toml` explains every option; the
+//! structures here are the same, with the same defaults.
+//!
+//! A value that cannot be meant (a rate of 0, a socket name with a slash) is refused when it
+//! is read, so that the message can point at its line; see [`load`].
+
+pub mod load;
+mod value;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+pub use value::{Decimal, Memory, Octal, Period, Size, SocketName, Text};
+use vs_frame::{FourCc, Rate};
+use vs_ipc::host::HostOptions;
+
+use crate::bus::Address;
+
+/// Where sockets lie unless told otherwise; the unit's `RuntimeDirectory=videostream`.
+pub const DEFAULT_SOCKET_DIR: &str = "/run/videostream";
+
+/// The whole file.
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The daemon itself.
+    #[serde(default)]
+    pub daemon: Daemon,
+    /// What streams have in common unless they say otherwise.
+    #[serde(default)]
+    pub defaults: Publication,
+    /// The streams.
+    #[serde(default)]
+    pub stream: BTreeMap<SocketName, Spanned<Stream>>,
+}
+
+/// `[daemon]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Daemon {
+    /// D-Bus to serve.
+    pub bus: Option<Text<Address>>,
+    /// Directory of the sockets.
+    pub socket_dir: Option<PathBuf>,
+}
+
+/// `[stream.NAME]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Stream {
+    /// A test pattern.
+    pub pattern: Option<Pattern>,
+    /// A camera, by its name.
+    pub camera: Option<String>,
+    /// Starts with the daemon.
+    #[serde(default)]
+    pub always_on: bool,
+    /// Pixel format.
+    pub format: Option<Text<FourCc>>,
+    /// Width and height.
+    pub size: Option<Text<Size>>,
+    /// Frame rate.
+    pub rate: Option<Text<Rate>>,
+    /// Where a pattern is painted.
+    pub memory: Option<Text<Memory>>,
+    /// What it says about publication itself. Flattening would lose the position of unknown
+    /// keys, so the options are listed again.
+    pub buffers: Option<Decimal<4, 32>>,
+    /// See [`Publication`].
+    pub credits: Option<Decimal<1, 16>>,
+    /// See [`Publication`].
+    pub credits_max: Option<Decimal<1, 16>>,
+    /// See [`Publication`].
+    pub lease: Option<Text<Period>>,
+    /// See [`Publication`].
+    pub lease_max: Option<Text<Period>>,
+    /// See [`Publication`].
+    pub lifespan: Option<Text<Period>>,
+    /// See [`Publication`].
+    pub clients_max: Option<Decimal<1, 65536>>,
+    /// See [`Publication`].
+    pub clients_per_uid_max: Option<Decimal<1, 65536>>,
+    /// See [`Publication`].
+    pub socket_mode: Option<Text<Octal>>,
+    /// See [`Publication`].
+    pub socket_group: Option<String>,
+}
+
+/// The patterns there are.
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// Moving colour bars with serial and time burnt in.
+    Bars,
+}
+
+/// `[defaults]`: how frames are published.
+#[derive(Deserialize, Debug, Default, Clone)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Publication {
+    /// Buffers of a stream.
+    pub buffers: Option<Decimal<4, 32>>,
+    /// Frames that a client may hold which does not ask for a number.
+    pub credits: Option<Decimal<1, 16>>,
+    /// Frames that a client may hold, whatever it asks for.
+    pub credits_max: Option<Decimal<1, 16>>,
+    /// Length of a lease.
+    pub lease: Option<Text<Period>>,
+    /// The longest that a frame may be held.
+    pub lease_max: Option<Text<Period>>,
+    /// How long a frame stays untouched without a lease.
+    pub lifespan: Option<Text<Period>>,
+    /// Connections at once.
+    pub clients_max: Option<Decimal<1, 65536>>,
+    /// Connections of one user at once.
+    pub clients_per_uid_max: Option<Decimal<1, 65536>>,
+    /// Permission bits of the socket.
+    pub socket_mode: Option<Text<Octal>>,
+    /// Group of the socket.
+    pub socket_group: Option<String>,
+}
+
+/// Buffers of a stream whose configuration does not say: the device's share, that of the
+/// daemon's own consumers, and some for clients that work on frames of different age.
+pub const DEFAULT_BUFFERS: usize = 12;
+
+impl Publication {
+    /// These options, and where they are silent, those of `below`.
+    pub fn over(self, below: &Self) -> Self {
+        let below = below.clone();
+        Self {
+            buffers: self.buffers.or(below.buffers),
+            credits: self.credits.or(below.credits),
+            credits_max: self.credits_max.or(below.credits_max),
+            lease: self.lease.or(below.lease),
+            lease_max: self.lease_max.or(below.lease_max),
+            lifespan: self.lifespan.or(below.lifespan),
+            clients_max: self.clients_max.or(below.clients_max),
+            clients_per_uid_max: self.clients_per_uid_max.or(below.clients_per_uid_max),
+            socket_mode: self.socket_mode.or(below.socket_mode),
+            socket_group: self.socket_group.or(below.socket_group),
+        }
+    }
+
+    /// Buffers of the stream.
+    pub fn buffers(&self) -> usize {
+        self.buffers.map_or(DEFAULT_BUFFERS, |buffers| buffers.0 as usize)
+    }
+
+    /// Writes the options into those of a host.
+    pub fn apply(&self, options: &mut HostOptions, group: Option<u32>) {
+        if let Some(mode) = self.socket_mode {
+            options.mode = mode.0.0;
+        }
+        options.group = group;
+        set(&mut options.credits_max, self.credits_max.map(|n| n.0 as u16));
+        set(&mut options.credits, self.credits.map(|n| n.0 as u16));
+        options.credits = options.credits.min(options.credits_max);
+        set(&mut options.lease_max_ns, self.lease_max.map(|period| period.0.ns()));
+        set(&mut options.lease_ns, self.lease.map(|period| period.0.ns()));
+        options.lease_ns = options.lease_ns.min(options.lease_max_ns);
+        set(&mut options.lifespan_ns, self.lifespan.map(|period| period.0.ns()));
+        set(&mut options.clients_max, self.clients_max.map(|n| n.0 as usize));
+        set(&mut options.clients_per_uid_max, self.clients_per_uid_max.map(|n| n.0 as usize));
+    }
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+impl Stream {
+    /// What the stream says about its publication.
+    pub fn publication(&self) -> Publication {
+        Publication {
+            buffers: self.buffers,
+            credits: self.credits,
+            credits_max: self.credits_max,
+            lease: self.lease,
+            lease_max: self.lease_max,
+            lifespan: self.lifespan,
+            clients_max: self.clients_max,
+            clients_per_uid_max: self.clients_per_uid_max,
+            socket_mode: self.socket_mode,
+            socket_group: self.socket_group.clone(),
+        }
+    }
+}

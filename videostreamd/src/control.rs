@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The control plane: what can be asked of the daemon, whoever asks.
+//!
+//! It holds the streams and recordings and says no in words. It knows nothing of D-Bus;
+//! [`bus`](crate::bus) translates.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use vs_ipc::wire::{GoodbyeReason, StreamState};
+
+use crate::config::load::Loaded;
+use crate::devices::Devices;
+use crate::recording::{RecordError, RecordOptions, Recording};
+use crate::rendition::Renditions;
+use crate::stream::handle::{HandleError, StreamSnapshot};
+use crate::stream::source::Plan;
+use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+use crate::stream::{StreamHandle, StreamStatus};
+
+/// How long recordings may take to be completed when the daemon ends. systemd's default
+/// patience for a stopping unit is 90 s.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a request was refused. Each variant is a D-Bus error of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nothing has that name.
+    #[error("there is no stream '{name}': {known}")]
+    NoSuchStream {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The stream's camera is not there.
+    #[error("stream '{stream}' shows the camera '{device}', which is not there: {known}")]
+    NoSuchDevice {
+        /// The stream.
+        stream: String,
+        /// Its camera.
+        device: String,
+        /// What there is.
+        known: String,
+    },
+    /// The request needs a running stream.
+    #[error("stream '{0}' does not run: start it with `vsctl start-stream {0}`")]
+    NotRunning(String),
+    /// The source cannot do that.
+    #[error("{0}")]
+    BadFormat(String),
+    /// The file cannot be used.
+    #[error("{0}")]
+    BadFile(String),
+    /// Something failed on the way.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<HandleError> for ControlError {
+    fn from(error: HandleError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// A stream, running or not.
+#[derive(Debug)]
+pub struct StreamEntry {
+    /// What it is to be.
+    pub spec: StreamSpec,
+    status: watch::Sender<StreamStatus>,
+    running: Mutex<Option<Running>>,
+    /// Held while it is started or stopped, which can take as long as a driver likes.
+    changing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    handle: Arc<StreamHandle>,
+    plan: Plan,
+}
+
+impl StreamEntry {
+    fn new(spec: StreamSpec) -> Arc<Self> {
+        let status = watch::Sender::new(StreamStatus::stopped());
+        Arc::new(Self { spec, status, running: Mutex::new(None), changing: tokio::sync::Mutex::default() })
+    }
+
+    /// What it is doing, and every change of it.
+    pub fn status(&self) -> watch::Receiver<StreamStatus> {
+        self.status.subscribe()
+    }
+
+    /// Path of its socket while there is one.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.running().as_ref().map(|running| running.handle.socket().clone())
+    }
+
+    /// Its counters; `None` while it is stopped.
+    pub async fn snapshot(&self) -> Option<StreamSnapshot> {
+        let handle = self.handle()?;
+        handle.snapshot().await.ok()
+    }
+
+    fn handle(&self) -> Option<Arc<StreamHandle>> {
+        self.running().as_ref().map(|running| Arc::clone(&running.handle))
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> StreamState {
+        self.status.borrow().state
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Control {
+    loaded: Loaded,
+    socket_dir: PathBuf,
+    epoch: u64,
+    devices: Devices,
+    streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
+    renditions: Renditions,
+    recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
+}
+
+impl Control {
+    /// Nothing runs yet.
+    pub fn new(loaded: Loaded, socket_dir: PathBuf, epoch: u64, devices: Devices) -> Self {
+        let entries = loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone())));
+        let mut streams: BTreeMap<_, _> = entries.collect();
+        for camera in devices.cameras() {
+            if !streams.contains_key(camera)
+                && let Some(spec) = loaded.implicit(camera, &socket_dir, epoch)
+            {
+                streams.insert(camera.to_owned(), StreamEntry::new(spec));
+            }
+        }
+        let streams = Mutex::new(streams);
+        Self {
+            loaded,
+            socket_dir,
+            epoch,
+            devices,
+            streams,
+            renditions: Renditions::default(),
+            recordings: Mutex::default(),
+        }
+    }
+
+    /// Directory of the sockets.
+    pub fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// Which life of the daemon this is.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The device registry.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// Every stream, running or not.
+    pub fn streams(&self) -> Vec<Arc<StreamEntry>> {
+        self.lock_streams().values().cloned().collect()
+    }
+
+    fn lock_streams(&self) -> MutexGuard<'_, BTreeMap<String, Arc<StreamEntry>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stream(&self, name: &str) -> Result<Arc<StreamEntry>, ControlError> {
+        let streams = self.lock_streams();
+        streams.get(name).cloned().ok_or_else(|| ControlError::NoSuchStream {
+            name: name.to_owned(),
+            known: list("there are", streams.keys().map(String::as_str), "none is configured and no camera was found"),
+        })
+    }
+
+    /// Starts the streams that shall always run. One that fails stays, says why, and keeps
+    /// its socket.
+    pub async fn start_always_on(&self) {
+        let wanted = self.loaded.streams.iter().filter(|spec| spec.always_on);
+        join_all(wanted.map(async |spec| {
+            if let Ok(entry) = self.stream(&spec.name)
+                && let Err(error) = self.start(&entry, Shape::default(), OnFailure::Stay).await
+            {
+                tracing::error!(stream = spec.name, %error, "cannot start a stream that is always on");
+            }
+        }))
+        .await;
+    }
+
+    /// Starts a stream, or gives a running one another shape.
+    ///
+    /// # Errors
+    /// [`ControlError`]; a stream that did not run before does not run after.
+    pub async fn start_stream(&self, name: &str, wishes: Shape) -> Result<Arc<StreamEntry>, ControlError> {
+        let entry = self.stream(name)?;
+        self.start(&entry, wishes, OnFailure::Stop).await?;
+        Ok(entry)
+    }
+
+    async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
+        let _changing = entry.changing.lock().await;
+        let current = entry.running().clone();
+        let plan = self.plan(entry, wishes, current.as_ref().map(|running| &running.plan))?;
+        if let Some(Running { handle, plan: before }) = current {
+            if before == plan && entry.state() == StreamState::Running {
+                return Ok(());
+            }
+            handle.open(plan.clone()).await.map_err(|error| open_error(&error))?;
+            *entry.running() = Some(Running { handle, plan });
+            return Ok(());
+        }
+        let handle = StreamHandle::spawn(&entry.spec, entry.status.clone()).await;
+        let handle = Arc::new(handle.map_err(|error| ControlError::Failed(format!("{error:#}")))?);
+        *entry.running() = Some(Running { handle: Arc::clone(&handle), plan: plan.clone() });
+        if let Err(error) = handle.open(plan).await {
+            if on_failure == OnFailure::Stop {
+                *entry.running() = None;
+                handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await?;
+            }
+            return Err(open_error(&error));
+        }
+        Ok(())
+    }
+
+    /// What to open for an entry: what was wished now, before, or in the configuration.
+    fn plan(&self, entry: &StreamEntry, wishes: Shape, current: Option<&Plan>) -> Result<Plan, ControlError> {
+        let spec = &entry.spec;
+        let before = current.map_or(spec.shape, |plan| match plan {
+            Plan::Pattern { shape, .. } | Plan::Camera { shape, .. } => *shape,
+        });
+        let (shape, buffers) = (wishes.over(before), spec.buffers);
+        match &spec.source {
+            SourceSpec::Pattern => {
+                StreamSpec::pattern_format(shape).map_err(ControlError::BadFormat)?;
+                Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers })
+            }
+            SourceSpec::Camera { device } => {
+                let node = self.devices.camera_node(device).ok_or_else(|| ControlError::NoSuchDevice {
+                    stream: spec.name.clone(),
+                    device: device.clone(),
+                    known: list("cameras found:", self.devices.cameras().into_iter(), "no camera was found"),
+                })?;
+                Ok(Plan::Camera { node, shape, buffers })
+            }
+        }
+    }
+
+    /// Stops a stream: its recordings are completed, its clients told, its socket removed.
+    ///
+    /// # Errors
+    /// [`ControlError`] if there is no such stream, or it does not run.
+    pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
+        let entry = self.stream(name)?;
+        let reason = GoodbyeReason::StreamRemoved;
+        if !self.stop(&entry, reason, "the stream was stopped").await? {
+            return Err(ControlError::NotRunning(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, entry: &StreamEntry, reason: GoodbyeReason, text: &str) -> Result<bool, ControlError> {
+        let _changing = entry.changing.lock().await;
+        let Some(running) = entry.running().take() else { return Ok(false) };
+        let stopped = running.handle.stop(reason, text).await;
+        self.recordings_of(&entry.spec.name).await;
+        entry.status.send_modify(|status| {
+            status.state = StreamState::Stopped;
+            text.clone_into(&mut status.text);
+        });
+        stopped?;
+        Ok(true)
+    }
+
+    /// Waits for the recordings of a stream that has stopped.
+    async fn recordings_of(&self, stream: &str) {
+        let of_stream: Vec<_> = self.lock_recordings().values().filter(|r| r.stream() == stream).cloned().collect();
+        let waits = join_all(of_stream.iter().map(|recording| recording.wait()));
+        if tokio::time::timeout(FINISH_TIMEOUT, waits).await.is_err() {
+            tracing::error!(stream, "a recording could not be completed in time: its file plays as it lies");
+        }
+    }
+
+    /// Begins a recording; returns when its first frame is in the file.
+    ///
+    /// # Errors
+    /// [`ControlError`]; the file may hold a few bytes then.
+    pub async fn record(
+        &self,
+        name: &str,
+        file: File,
+        options: RecordOptions,
+    ) -> Result<(u64, Arc<Recording>), ControlError> {
+        let entry = self.stream(name)?;
+        let handle = entry.handle().filter(|_| entry.state() == StreamState::Running);
+        let handle = handle.ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
+        let recording = Recording::begin(&self.renditions, name, &handle, file, options).await;
+        let recording = Arc::new(recording.map_err(|error| match error {
+            RecordError::File(_) => ControlError::BadFile(error.to_string()),
+            RecordError::Failed(text) => ControlError::Failed(text),
+        })?);
+        let mut recordings = self.lock_recordings();
+        let number = recordings.keys().next_back().map_or(1, |last| last + 1);
+        recordings.insert(number, Arc::clone(&recording));
+        Ok((number, recording))
+    }
+
+    /// Forgets a recording that has ended.
+    pub fn forget_recording(&self, number: u64) {
+        self.lock_recordings().remove(&number);
+    }
+
+    fn lock_recordings(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Recording>>> {
+        self.recordings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends everything: streams, their clients, their recordings.
+    pub async fn shut_down(&self) {
+        let stops = self.streams().into_iter().map(async |entry| {
+            if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down").await {
+                tracing::warn!(stream = entry.spec.name, %error, "a stream did not stop cleanly");
+            }
+        });
+        join_all(stops).await;
+    }
+}
+
+/// What becomes of a stream whose source cannot be opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    /// It is stopped again: whoever asked is told.
+    Stop,
+    /// It keeps its socket and says why in its state.
+    Stay,
+}
+
+fn open_error(error: &anyhow::Error) -> ControlError {
+    let text = format!("{error:#}");
+    match error.downcast_ref::<vs_v4l2::OpenError>() {
+        Some(vs_v4l2::OpenError::NotOffered { .. }) => ControlError::BadFormat(text),
+        _ => ControlError::Failed(text),
+    }
+}
+
+fn list<'a>(intro: &str, names: impl Iterator<Item = &'a str>, none: &str) -> String {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { none.to_owned() } else { format!("{intro} {}", names.join(", ")) }
+}

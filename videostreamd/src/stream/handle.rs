@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A running stream, as the control plane sees it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use vs_frame::{Format, MemoryKind};
+use vs_ipc::host::HostSnapshot;
+use vs_ipc::wire::{GoodbyeReason, StreamState};
+
+use super::consumer::{Consumer, FeedReceiver, queue};
+use super::source::{Counts, Plan};
+use super::spec::StreamSpec;
+use super::thread;
+
+/// How long a thread may take for an answer that needs no device. A thread that takes longer
+/// hangs in a driver.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Commands that may wait; callers beyond wait in turn.
+const COMMANDS: usize = 16;
+
+/// What is known of a stream at any time.
+#[derive(Debug, Clone)]
+pub struct StreamStatus {
+    /// What it is doing.
+    pub state: StreamState,
+    /// Why.
+    pub text: String,
+    /// Format of its frames, once known.
+    pub format: Option<Arc<Format>>,
+    /// Where its frames lie, once known.
+    pub memory: Option<MemoryKind>,
+    /// In which ways the device's answer differs from what was asked.
+    pub adjustments: Vec<String>,
+}
+
+impl StreamStatus {
+    /// Nothing runs.
+    pub fn stopped() -> Self {
+        Self { state: StreamState::Stopped, text: String::new(), format: None, memory: None, adjustments: Vec::new() }
+    }
+}
+
+/// What a stream has counted.
+#[derive(Debug, Clone)]
+pub struct StreamSnapshot {
+    /// The publishing side.
+    pub host: HostSnapshot,
+    /// The source's side, since it was opened.
+    pub source: Counts,
+}
+
+/// Messages to a stream's thread.
+#[derive(Debug)]
+pub enum Command {
+    /// Open the source, or open it anew.
+    Open { plan: Plan, done: oneshot::Sender<anyhow::Result<()>> },
+    /// Feed a consumer inside the daemon.
+    Attach(Consumer),
+    /// Tell the counters.
+    Snapshot(oneshot::Sender<StreamSnapshot>),
+    /// Tell the clients, close, end.
+    Stop { reason: GoodbyeReason, text: String },
+}
+
+/// Why a stream did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// Its thread has ended.
+    #[error("the stream has stopped")]
+    Stopped,
+    /// Its thread is stuck.
+    #[error("the stream's thread did not answer for {} s: its driver hangs", ANSWER_TIMEOUT.as_secs())]
+    Hangs,
+}
+
+/// A stream's thread.
+#[derive(Debug)]
+pub struct StreamHandle {
+    commands: mpsc::Sender<Command>,
+    socket: PathBuf,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl StreamHandle {
+    /// Starts the thread and publishes the socket; no source is opened yet. What the stream
+    /// does is told through `status`.
+    pub async fn spawn(spec: &StreamSpec, status: watch::Sender<StreamStatus>) -> anyhow::Result<Self> {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (ready, bound) = oneshot::channel();
+        let options = spec.host.clone();
+        let socket = options.path.clone();
+        let thread = std::thread::Builder::new()
+            // The kernel keeps 15 characters.
+            .name(format!("vs-{}", spec.name))
+            .spawn(move || thread::run(options, receiver, status, ready))?;
+        bound.await.map_err(|_| HandleError::Stopped)??;
+        Ok(Self { commands, socket, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Path of the socket.
+    pub fn socket(&self) -> &PathBuf {
+        &self.socket
+    }
+
+    /// Opens the source, or opens it anew with another plan. Takes as long as the device.
+    pub async fn open(&self, plan: Plan) -> anyhow::Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Open { plan, done }).await?;
+        answer.await.map_err(|_| HandleError::Stopped)?
+    }
+
+    /// Begins to feed a consumer inside the daemon.
+    pub async fn attach(&self) -> Result<FeedReceiver, HandleError> {
+        let (consumer, feed) = queue();
+        self.send(Command::Attach(consumer)).await?;
+        Ok(feed)
+    }
+
+    /// The counters of this moment.
+    pub async fn snapshot(&self) -> Result<StreamSnapshot, HandleError> {
+        let (sender, answer) = oneshot::channel();
+        self.send(Command::Snapshot(sender)).await?;
+        let answered = tokio::time::timeout(ANSWER_TIMEOUT, answer).await.map_err(|_| HandleError::Hangs)?;
+        answered.map_err(|_| HandleError::Stopped)
+    }
+
+    /// Tells the clients, closes everything and waits for the thread; a thread that hangs in
+    /// its driver is left behind.
+    pub async fn stop(&self, reason: GoodbyeReason, text: &str) -> Result<(), HandleError> {
+        self.send(Command::Stop { reason, text: text.to_owned() }).await?;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        match tokio::time::timeout(ANSWER_TIMEOUT, joined).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(HandleError::Hangs),
+        }
+    }
+
+    async fn send(&self, command: Command) -> Result<(), HandleError> {
+        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.commands.send(command));
+        sent.await.map_err(|_| HandleError::Hangs)?.map_err(|_| HandleError::Stopped)
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Streams: each is one thread that owns its source, its socket and its clients.
+//!
+//! The rest of the daemon holds a [`StreamHandle`] and talks to the thread by messages only.
+//! So the data plane needs no locks, and a camera whose driver hangs takes nobody with it.
+//!
+//! * [`spec`]: what a stream is to be
+//! * [`source`]: what fills it ([`pattern`], [`camera`])
+//! * [`thread`]: the loop
+//! * [`consumer`]: how frames reach an encoder inside the daemon
+//! * [`handle`]: the thread, as seen from outside
+
+pub mod camera;
+pub mod consumer;
+pub mod handle;
+pub mod pattern;
+pub mod source;
+pub mod spec;
+pub mod thread;
+
+pub use handle::{StreamHandle, StreamStatus};

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The test pattern as a source: what a camera would do, painted.
+//!
+//! It keeps a camera's habits: frames come on time or not at all, a frame that was missed
+//! shows as a jump in `sequence`, and `capture_ns` is the moment that the frame stands for,
+//! not the moment at which somebody got round to painting it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
+use vs_frame::format::MAX_PLANES;
+use vs_frame::{CpuMemory, CpuPool, Format, FrameFlags, FrameMeta, MemoryKind};
+use vs_pattern::Pattern;
+
+use super::source::{Counts, Event};
+use super::spec::{Shape, StreamSpec};
+
+/// Buffers to begin with; the pool grows when readers hold more.
+const INITIAL_BUFFERS: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub struct PatternSource {
+    pattern: Pattern,
+    pool: CpuPool,
+    memory: MemoryKind,
+    timer: AsyncFd<OwnedFd>,
+    /// When tick 0 was, in ns of `CLOCK_MONOTONIC`.
+    start_ns: u64,
+    /// The next tick to come, from 1.
+    tick: u64,
+    counts: Counts,
+}
+
+impl PatternSource {
+    /// Must be called on the stream's runtime.
+    pub fn open(shape: Shape, memory: CpuMemory, buffers: usize) -> anyhow::Result<Self> {
+        let format = StreamSpec::pattern_format(shape).map_err(anyhow::Error::msg)?;
+        let pattern = Pattern::new(&format).context("cannot paint the pattern")?;
+        let kind = if memory == CpuMemory::Memfd { MemoryKind::Memfd } else { MemoryKind::DmaBuf };
+        let pool = CpuPool::new(Arc::new(format), memory, INITIAL_BUFFERS.min(buffers), buffers)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).context("cannot create a timer")?;
+        // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
+        // `AsyncFd` owns it.
+        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }
+            .map_err(std::io::Error::from)
+            .context("cannot watch a timer")?;
+        let source =
+            Self { pattern, pool, memory: kind, timer, start_ns: monotonic_ns(), tick: 1, counts: Counts::default() };
+        source.arm()?;
+        Ok(source)
+    }
+
+    pub fn format(&self) -> &Arc<Format> {
+        self.pool.format()
+    }
+
+    pub fn memory(&self) -> MemoryKind {
+        self.memory
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Waits for the next tick and paints its frame. Safe to cancel: the tick is taken only
+    /// when nothing is awaited any more.
+    pub async fn next(&mut self, serial: u64) -> anyhow::Result<Event> {
+        loop {
+            let mut guard = self.timer.readable().await?;
+            let mut expirations = [0u8; 8];
+            match rustix::io::read(guard.get_inner(), &mut expirations) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(error) => return Err(error).context("cannot read the timer"),
+            }
+        }
+        let missed = self.missed();
+        let event = self.paint(serial, missed);
+        self.tick += 1;
+        self.arm()?;
+        event
+    }
+
+    /// Skips the ticks that have already passed by, as a camera does when nobody fetches its
+    /// frames; returns how many.
+    fn missed(&mut self) -> u64 {
+        let elapsed_ns = monotonic_ns().saturating_sub(self.start_ns);
+        let rate = self.pool.format().rate;
+        let due = u128::from(elapsed_ns) * u128::from(rate.num) / (u128::from(rate.den) * u128::from(NS_PER_SEC));
+        let missed = u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.tick);
+        self.tick += missed;
+        self.counts.lost += missed;
+        missed
+    }
+
+    fn paint(&mut self, serial: u64, missed: u64) -> anyhow::Result<Event> {
+        let capture_ns = self.capture_ns(self.tick);
+        let Some(mut slot) = self.pool.acquire()? else {
+            self.counts.no_buffer += 1;
+            return Ok(Event::NoBuffer);
+        };
+        slot.write(|memories| self.pattern.render(serial, capture_ns, memories))??;
+        let format = self.pool.format();
+        let mut bytes_used = [0; MAX_PLANES];
+        for (memory, used) in bytes_used.iter_mut().enumerate().take(format.memories()) {
+            *used = u32::try_from(format.memory_size(memory)).unwrap_or(u32::MAX);
+        }
+        self.counts.captured += 1;
+        let frame = slot.finish(FrameMeta {
+            sequence: self.tick as u32,
+            capture_ns,
+            pts: i64::try_from(capture_ns - self.start_ns).ok(),
+            dts: None,
+            duration: format.rate.interval_ns(),
+            bytes_used,
+            flags: if missed > 0 { FrameFlags::GAP } else { FrameFlags::empty() },
+        })?;
+        Ok(Event::Frame(frame))
+    }
+
+    fn capture_ns(&self, tick: u64) -> u64 {
+        self.start_ns + self.pool.format().rate.offset_ns(tick)
+    }
+
+    /// Sets the timer to the next tick, counted from the start: no rounding adds up.
+    fn arm(&self) -> anyhow::Result<()> {
+        let at = self.capture_ns(self.tick);
+        let it_value = Timespec { tv_sec: (at / NS_PER_SEC) as i64, tv_nsec: (at % NS_PER_SEC) as i64 };
+        let timer = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer)
+            .context("cannot set the timer")?;
+        Ok(())
+    }
+}

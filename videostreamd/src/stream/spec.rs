@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a stream is to be, before it runs.
+
+use vs_frame::{CpuMemory, Format, FourCc, Rate};
+use vs_ipc::host::HostOptions;
+use vs_pattern::Pattern;
+
+/// Buffers that always stay with the device: one being filled, one to follow without a pause,
+/// one for the time that the thread needs to send a buffer home.
+pub const SOURCE_FLOOR: usize = 3;
+
+/// Frames that each consumer inside the daemon (an encoder) may have waiting. Two cover the
+/// jitter of an encoder that is fast enough; for one that is not, more would only be delay.
+pub const CONSUMER_QUEUE: usize = 2;
+
+/// What fills a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// The test pattern.
+    Pattern,
+    /// A camera, by its name.
+    Camera {
+        /// Name in the device registry.
+        device: String,
+    },
+}
+
+impl SourceSpec {
+    /// The word used on D-Bus.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Camera { .. } => "camera",
+        }
+    }
+}
+
+/// What is wished of the frames; what is left open, the source chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// Pixel format.
+    pub fourcc: Option<FourCc>,
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    /// Frame rate.
+    pub rate: Option<Rate>,
+}
+
+impl Shape {
+    /// These wishes, and where they are silent, those of `below`.
+    pub fn over(self, below: Self) -> Self {
+        Self { fourcc: self.fourcc.or(below.fourcc), size: self.size.or(below.size), rate: self.rate.or(below.rate) }
+    }
+}
+
+/// A stream as configured.
+#[derive(Debug, Clone)]
+pub struct StreamSpec {
+    /// Its name.
+    pub name: String,
+    /// What fills it.
+    pub source: SourceSpec,
+    /// What its frames shall be.
+    pub shape: Shape,
+    /// Where a pattern is painted.
+    pub memory: CpuMemory,
+    /// Starts with the daemon.
+    pub always_on: bool,
+    /// Buffers in all.
+    pub buffers: usize,
+    /// How it is published.
+    pub host: HostOptions,
+}
+
+/// What a pattern is unless told otherwise: small enough for any machine, in the format that
+/// encoders like best.
+const PATTERN_FOURCC: FourCc = FourCc::NV12;
+const PATTERN_SIZE: (u32, u32) = (640, 480);
+const PATTERN_RATE: Rate = Rate::fps(30);
+
+/// The fastest pattern. Beyond it the timer, not the picture, is what one measures.
+const PATTERN_RATE_MAX: f64 = 1000.0;
+
+impl StreamSpec {
+    /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
+    pub fn with_budget(mut self) -> Self {
+        self.host.frames = self.buffers.saturating_sub(SOURCE_FLOOR + CONSUMER_QUEUE).max(1);
+        let half = u16::try_from(self.host.frames.div_ceil(2)).unwrap_or(u16::MAX);
+        // One client alone must not be able to hold everything.
+        self.host.credits_max = self.host.credits_max.min(half).max(1);
+        self.host.credits = self.host.credits.min(self.host.credits_max);
+        self
+    }
+
+    /// The format of a pattern with this shape.
+    pub fn pattern_format(shape: Shape) -> Result<Format, String> {
+        let (width, height) = shape.size.unwrap_or(PATTERN_SIZE);
+        let rate = shape.rate.unwrap_or(PATTERN_RATE);
+        if rate.as_f64() > PATTERN_RATE_MAX {
+            return Err(format!("a pattern of {rate} frames per second is too fast: at most {PATTERN_RATE_MAX}"));
+        }
+        let fourcc = shape.fourcc.unwrap_or(PATTERN_FOURCC);
+        if !Pattern::formats().any(|known| known == fourcc) {
+            return Err(vs_pattern::PatternError::Fourcc { fourcc }.to_string());
+        }
+        let format = Format::packed(fourcc, width, height, rate).map_err(|error| error.to_string())?;
+        Pattern::new(&format).map_err(|error| error.to_string())?;
+        Ok(format)
+    }
+
+    /// Finds what cannot be, before anything is started.
+    pub fn check(&self) -> Result<(), String> {
+        if self.source == SourceSpec::Pattern {
+            Self::pattern_format(self.shape).map_err(|error| format!("stream '{}': {error}", self.name))?;
+        }
+        Ok(())
+    }
+}
