@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The commands, each with its arguments and their help.
+
+pub mod devices;
+mod output_file;
+pub mod receive;
+pub mod record;
+pub mod start_stream;
+pub mod status;
+pub mod stop_recording;
+pub mod stop_stream;
+
+use crate::cli::{Cli, Command};
+use crate::output::Output;
+
+/// Does what the command line says.
+pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
+    let bus = cli.global.bus()?;
+    match cli.command {
+        Command::StartStream(command) => command.run(&bus, output).await,
+        Command::StopStream(command) => command.run(&bus, output).await,
+        Command::Status(command) => command.run(&bus, output).await,
+        Command::Devices(command) => command.run(&bus, output).await,
+        Command::Receive(command) => command.run(&bus, output).await,
+        Command::Record(command) => command.run(&bus, output).await,
+        Command::StopRecording(command) => command.run(&bus, output).await,
+    }
+}

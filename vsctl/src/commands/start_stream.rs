@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `vsctl start-stream`
+
+use clap::Args;
+use vsclient::dbus::{Bus, StartOptions};
+use vsclient::{FourCc, Rate};
+
+use crate::daemon::{self, answer};
+use crate::output::Output;
+use crate::report::stream::{Started, Stream};
+use crate::values::{self, Size};
+
+/// Start a stream, and say what it got
+///
+/// The stream is one of the configuration file, or has the name of a camera (`vsctl devices`
+/// lists them). What is left out is as the configuration says, or as the camera likes it best.
+/// A camera may answer with something else than it was asked for; that is said.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vsctl start-stream cam0
+  vsctl start-stream cam0 --format NV12 --size 1280x720 -r 30
+  vsctl start-stream cam0 --json | jq -r .stream.socket")]
+pub struct StartStream {
+    /// Name of the stream, or of a camera
+    name: String,
+
+    /// Pixel format: a V4L2 code or a common name, such as NV12, I420, YUYV, BGRx
+    #[arg(long, value_name = "FOURCC")]
+    format: Option<FourCc>,
+
+    /// Width and height in pixels, such as 1280x720
+    #[arg(short, long, value_name = "SIZE")]
+    size: Option<Size>,
+
+    /// Frames per second: 30, 29.97 or 30000/1001
+    #[arg(short, long, visible_short_alias = 'F', value_name = "FPS", value_parser = values::rate)]
+    rate: Option<Rate>,
+}
+
+impl StartStream {
+    pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
+        let daemon = daemon::connect(bus).await?;
+        let manager = daemon.manager().await?;
+        let options = StartOptions {
+            format: self.format.map(|format| format.to_string()),
+            size: self.size.map(|size| (size.width, size.height)),
+            rate: self.rate.map(|rate| (rate.num, rate.den)),
+        };
+        answer(daemon::call(manager.start_stream(&self.name, &options))).await?;
+
+        let objects = daemon::objects(&daemon).await?;
+        let stream = daemon::stream(&objects, &self.name);
+        let stream = stream.ok_or_else(|| daemon::no_such_stream(&objects, &self.name))?;
+        output.done(&Started { stream: Stream::from(stream) })
+    }
+}

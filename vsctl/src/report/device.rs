@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Devices and what they can do.
+
+use serde::Serialize;
+use vsclient::dbus::{DeviceFormat, DeviceInfo};
+
+use super::{Rate, rate, some_text};
+use crate::output::{Output, Report};
+use crate::table::{Align, Table};
+use crate::units;
+
+/// The devices of this machine, or those of some kinds.
+#[derive(Debug, Serialize)]
+pub struct Devices {
+    pub devices: Vec<Device>,
+}
+
+/// A device.
+#[derive(Debug, Serialize)]
+pub struct Device {
+    pub name: String,
+    pub kind: String,
+    pub node: String,
+    pub card: String,
+    pub driver: String,
+    pub bus: String,
+    pub path: Option<String>,
+    pub multiplanar: bool,
+    pub present: bool,
+    pub problem: Option<String>,
+    pub formats: Vec<Format>,
+}
+
+/// A format of a device.
+#[derive(Debug, Serialize)]
+pub struct Format {
+    pub fourcc: String,
+    pub description: String,
+    pub sizes: Vec<Size>,
+    pub size_range: Option<SizeRange>,
+    /// Rates at the largest size.
+    pub rates: Vec<Rate>,
+}
+
+/// A size in pixels.
+#[derive(Debug, Serialize)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Sizes in pixels, in steps.
+#[derive(Debug, Serialize)]
+pub struct SizeRange {
+    pub min_width: u32,
+    pub max_width: u32,
+    pub step_width: u32,
+    pub min_height: u32,
+    pub max_height: u32,
+    pub step_height: u32,
+}
+
+impl From<&DeviceInfo> for Device {
+    fn from(info: &DeviceInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            kind: info.kind.clone(),
+            node: info.node.clone(),
+            card: info.card.clone(),
+            driver: info.driver.clone(),
+            bus: info.bus.clone(),
+            path: some_text(&info.path),
+            multiplanar: info.multiplanar,
+            present: info.present,
+            problem: some_text(&info.problem),
+            formats: info.formats.iter().map(Format::from).collect(),
+        }
+    }
+}
+
+impl From<&DeviceFormat> for Format {
+    fn from(format: &DeviceFormat) -> Self {
+        let (min_width, max_width, step_width, min_height, max_height, step_height) = format.size_range;
+        let range = SizeRange { min_width, max_width, step_width, min_height, max_height, step_height };
+        Self {
+            fourcc: format.fourcc.clone(),
+            description: format.description.clone(),
+            sizes: format.sizes.iter().map(|&(width, height)| Size { width, height }).collect(),
+            size_range: (max_width > 0 && max_height > 0).then_some(range),
+            rates: format.rates.iter().copied().filter_map(rate).collect(),
+        }
+    }
+}
+
+impl Format {
+    /// One line: what it is, in which sizes, how fast.
+    fn text(&self) -> String {
+        let mut text = format!("{}  {}", self.fourcc, self.description);
+        let sizes: Vec<_> = self.sizes.iter().map(|Size { width, height }| format!("{width}x{height}")).collect();
+        if !sizes.is_empty() {
+            text += &format!("  {}", sizes.join(" "));
+        }
+        if let Some(range) = &self.size_range {
+            let SizeRange { min_width, max_width, step_width, min_height, max_height, step_height } = range;
+            text += &format!("  {min_width}x{min_height} to {max_width}x{max_height}");
+            text += &format!(" in steps of {step_width}x{step_height}");
+        }
+        let rates: Vec<_> = self.rates.iter().map(|rate| units::fps(rate.fps)).collect();
+        if !rates.is_empty() {
+            text += &format!("  at {} fps", rates.join(" "));
+            if self.sizes.len() > 1 || self.size_range.is_some() {
+                text += " (largest size)";
+            }
+        }
+        text
+    }
+}
+
+impl Report for Devices {
+    fn text(&self, output: &Output) -> String {
+        if self.devices.is_empty() && output.headings() {
+            return "no devices\n".to_owned();
+        }
+        let mut table = Table::new([
+            ("DEVICE", Align::Left),
+            ("KIND", Align::Left),
+            ("NODE", Align::Left),
+            ("DRIVER", Align::Left),
+            ("CARD", Align::Left),
+            ("FORMATS", Align::Left),
+        ]);
+        for device in &self.devices {
+            let formats: Vec<_> = device.formats.iter().map(|format| format.fourcc.trim_end()).collect();
+            table.row([
+                device.name.clone(),
+                device.kind.clone(),
+                if device.present { device.node.clone() } else { "absent".to_owned() },
+                device.driver.clone(),
+                device.card.clone(),
+                summary(&formats, output.verbose),
+            ]);
+            if let Some(problem) = &device.problem {
+                table.note(format!("problem: {problem}"));
+            }
+            if output.verbose {
+                device.details().into_iter().for_each(|detail| table.note(detail));
+            }
+        }
+        table.text(output.headings())
+    }
+}
+
+/// As many formats as fit into a row next to the rest.
+const FORMATS_IN_ROW: usize = 4;
+
+fn summary(formats: &[&str], verbose: bool) -> String {
+    match formats {
+        // They follow below.
+        _ if verbose => formats.len().to_string(),
+        [first @ .., _] if formats.len() > FORMATS_IN_ROW => {
+            let shown = &first[..FORMATS_IN_ROW.min(first.len())];
+            format!("{} and {} more", shown.join(" "), formats.len() - shown.len())
+        }
+        all => all.join(" "),
+    }
+}
+
+impl Device {
+    fn details(&self) -> Vec<String> {
+        let api = if self.multiplanar { "multi-planar" } else { "single-planar" };
+        let path = self.path.as_ref().map(|path| format!(", path {path}")).unwrap_or_default();
+        let mut details = vec![format!("bus {}{path}, {api} API", self.bus)];
+        details.extend(self.formats.iter().map(Format::text));
+        details
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_a_line() {
+        let format = |sizes: &[(u32, u32)], size_range, rates: &[(u32, u32)]| {
+            let mut info = DeviceFormat::default();
+            info.fourcc = "YUYV".to_owned();
+            info.description = "YUYV 4:2:2".to_owned();
+            info.sizes = sizes.to_vec();
+            info.size_range = size_range;
+            info.rates = rates.to_vec();
+            Format::from(&info).text()
+        };
+        assert_eq!(
+            format(&[(640, 480), (1280, 720)], Default::default(), &[(15, 1), (30000, 1001)]),
+            "YUYV  YUYV 4:2:2  640x480 1280x720  at 15 29.97 fps (largest size)"
+        );
+        assert_eq!(
+            format(&[], (48, 4096, 2, 32, 2160, 2), &[]),
+            "YUYV  YUYV 4:2:2  48x32 to 4096x2160 in steps of 2x2"
+        );
+    }
+
+    #[test]
+    fn a_row_keeps_short() {
+        assert_eq!(summary(&["A", "B"], false), "A B");
+        assert_eq!(summary(&["A", "B", "C", "D", "E", "F"], false), "A B C D and 2 more");
+        assert_eq!(summary(&["A", "B"], true), "2");
+        assert_eq!(summary(&[], false), "");
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What commands learned: structs whose fields are the JSON that `docs/vsctl.md` promises.
+//!
+//! They are not the structs of D-Bus: that interface may grow and change its version
+//! without breaking somebody's `jq`.
+
+pub mod device;
+pub mod receive;
+pub mod recording;
+pub mod status;
+pub mod stream;
+
+use serde::Serialize;
+
+/// A frame rate: as a fraction, for 30000/1001 is not 29.97, and as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rate {
+    pub frames: u32,
+    pub seconds: u32,
+    pub fps: f64,
+}
+
+/// `None` if unknown.
+fn rate((frames, seconds): (u32, u32)) -> Option<Rate> {
+    let known = frames > 0 && seconds > 0;
+    known.then(|| Rate { frames, seconds, fps: f64::from(frames) / f64::from(seconds) })
+}
+
+/// `None` for an empty text.
+fn some_text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Streams, their formats and clients.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use vsclient::dbus::{self, ClientInfo, StreamFormat, StreamInfo};
+
+use super::{Rate, rate, some_text};
+use crate::output::{Output, Report};
+use crate::table::{Align, Table};
+use crate::units;
+
+/// Counts by reason, in an order that does not change from call to call.
+pub type Reasons = BTreeMap<String, u64>;
+
+fn reasons(counts: &HashMap<String, u64>) -> Reasons {
+    counts.iter().map(|(reason, n)| (reason.clone(), *n)).collect()
+}
+
+/// A stream.
+#[derive(Debug, Serialize)]
+pub struct Stream {
+    pub name: String,
+    pub state: String,
+    pub state_text: Option<String>,
+    pub source: String,
+    pub device: Option<String>,
+    pub socket: Option<String>,
+    pub format: Option<Format>,
+    pub adjustments: Vec<String>,
+    /// Frames per second as measured; `None` if nobody asked for it.
+    pub measured_fps: Option<f64>,
+    pub published: u64,
+    pub delivered: u64,
+    pub skipped: Reasons,
+    pub revoked: u64,
+    pub goodbyes: Reasons,
+    pub source_counters: Reasons,
+    pub clients: Vec<Client>,
+}
+
+impl From<&StreamInfo> for Stream {
+    fn from(info: &StreamInfo) -> Self {
+        let counters = &info.counters;
+        let device = info.device.rsplit_once("/device/").and_then(|(_, element)| dbus::unescape(element));
+        Self {
+            name: info.name.clone(),
+            state: info.state.clone(),
+            state_text: some_text(&info.state_text),
+            source: info.source_kind.clone(),
+            device,
+            socket: some_text(&info.socket),
+            format: Format::new(&info.format),
+            adjustments: info.adjustments.clone(),
+            measured_fps: None,
+            published: counters.published,
+            delivered: counters.delivered,
+            skipped: reasons(&counters.skipped),
+            revoked: counters.revoked,
+            goodbyes: reasons(&counters.goodbyes),
+            source_counters: reasons(&counters.source),
+            clients: info.clients.iter().map(Client::from).collect(),
+        }
+    }
+}
+
+/// A format.
+#[derive(Debug, Serialize)]
+pub struct Format {
+    pub fourcc: String,
+    pub width: u32,
+    pub height: u32,
+    pub rate: Option<Rate>,
+    pub memory: String,
+    pub planes: Vec<Plane>,
+    pub modifier: u64,
+    pub field: u32,
+    pub colorspace: u32,
+    pub transfer: u32,
+    pub encoding: u32,
+    pub quantization: u32,
+}
+
+/// Where a plane lies, in bytes.
+#[derive(Debug, Serialize)]
+pub struct Plane {
+    pub memory: u32,
+    pub offset: u32,
+    pub stride: u32,
+    pub size: u32,
+}
+
+impl Format {
+    fn new(format: &StreamFormat) -> Option<Self> {
+        let plane = |plane: &dbus::PlaneInfo| Plane {
+            memory: plane.memory,
+            offset: plane.offset,
+            stride: plane.stride,
+            size: plane.size,
+        };
+        (!format.fourcc.is_empty()).then(|| Self {
+            fourcc: format.fourcc.clone(),
+            width: format.width,
+            height: format.height,
+            rate: rate(format.rate),
+            memory: format.memory.clone(),
+            planes: format.planes.iter().map(plane).collect(),
+            modifier: format.modifier,
+            field: format.field,
+            colorspace: format.colorspace,
+            transfer: format.transfer,
+            encoding: format.encoding,
+            quantization: format.quantization,
+        })
+    }
+
+    fn size(&self) -> String {
+        format!("{}x{}", self.width, self.height)
+    }
+
+    fn fps(&self) -> String {
+        self.rate.map(|rate| units::fps(rate.fps)).unwrap_or_default()
+    }
+}
+
+/// Somebody who is connected.
+#[derive(Debug, Serialize)]
+pub struct Client {
+    pub id: u64,
+    pub name: String,
+    pub pid: i32,
+    pub uid: u32,
+    pub mode: String,
+    pub credits: u32,
+    pub held: u32,
+    pub held_max: u32,
+    pub delivered: u64,
+    pub skipped: Reasons,
+    pub revoked: u64,
+    pub stray_unlocks: u64,
+    pub connected_ns: u64,
+}
+
+impl From<&ClientInfo> for Client {
+    fn from(info: &ClientInfo) -> Self {
+        Self {
+            id: info.id,
+            name: info.name.clone(),
+            pid: info.pid,
+            uid: info.uid,
+            mode: info.mode.clone(),
+            credits: info.credits,
+            held: info.held,
+            held_max: info.held_max,
+            delivered: info.delivered,
+            skipped: reasons(&info.skipped),
+            revoked: info.revoked,
+            stray_unlocks: info.stray_unlocks,
+            connected_ns: info.connected,
+        }
+    }
+}
+
+/// The streams, one in a row.
+pub fn table(streams: &[Stream], output: &Output, details: bool) -> String {
+    let mut table = Table::new([
+        ("STREAM", Align::Left),
+        ("STATE", Align::Left),
+        ("SOURCE", Align::Left),
+        ("FORMAT", Align::Left),
+        ("SIZE", Align::Left),
+        ("FPS", Align::Right),
+        ("MEMORY", Align::Left),
+        ("PUBLISHED", Align::Right),
+        ("CLIENTS", Align::Right),
+    ]);
+    for stream in streams {
+        let of_format = |text: fn(&Format) -> String| stream.format.as_ref().map(text).unwrap_or_default();
+        let source = stream.device.as_ref().map(|device| format!("{} {device}", stream.source));
+        let fps = stream.measured_fps.map(units::fps).unwrap_or_else(|| of_format(Format::fps));
+        table.row([
+            stream.name.clone(),
+            stream.state.clone(),
+            source.unwrap_or_else(|| stream.source.clone()),
+            of_format(|format| format.fourcc.clone()),
+            of_format(Format::size),
+            fps,
+            of_format(|format| format.memory.clone()),
+            stream.published.to_string(),
+            stream.clients.len().to_string(),
+        ]);
+        if let Some(text) = &stream.state_text {
+            table.note(text);
+        }
+        for adjustment in &stream.adjustments {
+            table.note(adjustment);
+        }
+        if details {
+            stream.details().into_iter().for_each(|detail| table.note(detail));
+        }
+    }
+    table.text(output.headings())
+}
+
+impl Stream {
+    /// What does not fit into a row.
+    fn details(&self) -> Vec<String> {
+        let mut details = Vec::new();
+        details.extend(self.socket.as_ref().map(|socket| format!("socket     {socket}")));
+        let (delivered, skipped) = (self.delivered, units::by_reason(&self.skipped));
+        details.push(format!("clients    delivered {delivered}, skipped {skipped}, revoked {}", self.revoked));
+        if !self.goodbyes.is_empty() {
+            details.push(format!("goodbyes   {}", units::by_reason(&self.goodbyes)));
+        }
+        let counts: Vec<_> = self.source_counters.iter().map(|(what, n)| format!("{what} {n}")).collect();
+        if !counts.is_empty() {
+            details.push(format!("source     {}", counts.join(", ")));
+        }
+        for (index, plane) in self.format.iter().flat_map(|format| &format.planes).enumerate() {
+            let Plane { memory, offset, stride, size } = plane;
+            details.push(format!("plane {index}    memory {memory}, offset {offset}, stride {stride}, {size} bytes"));
+        }
+        details
+    }
+}
+
+/// The clients of all streams, one in a row.
+pub fn clients_table(streams: &[Stream], output: &Output) -> String {
+    let mut table = Table::new([
+        ("CLIENT", Align::Left),
+        ("STREAM", Align::Left),
+        ("NAME", Align::Left),
+        ("PID", Align::Right),
+        ("MODE", Align::Left),
+        ("HELD", Align::Right),
+        ("DELIVERED", Align::Right),
+        ("SKIPPED", Align::Left),
+        ("REVOKED", Align::Right),
+    ]);
+    for stream in streams {
+        for client in &stream.clients {
+            table.row([
+                client.id.to_string(),
+                stream.name.clone(),
+                client.name.clone(),
+                client.pid.to_string(),
+                client.mode.clone(),
+                format!("{}/{}", client.held, client.credits),
+                client.delivered.to_string(),
+                units::by_reason(&client.skipped),
+                client.revoked.to_string(),
+            ]);
+        }
+    }
+    table.text(output.headings())
+}
+
+/// A stream that was started.
+#[derive(Debug, Serialize)]
+pub struct Started {
+    pub stream: Stream,
+}
+
+impl Report for Started {
+    fn text(&self, _: &Output) -> String {
+        let stream = &self.stream;
+        let mut text = format!("{} is {}", stream.name, stream.state);
+        if let Some(format) = &stream.format {
+            let fps = format.rate.map(|rate| format!(" at {} fps", units::fps(rate.fps))).unwrap_or_default();
+            text += &format!(": {} {}{fps}, {}", format.fourcc, format.size(), format.memory);
+        }
+        text.push('\n');
+        for line in stream.socket.iter().map(|socket| format!("socket: {socket}")) {
+            text += &format!("{line}\n");
+        }
+        for note in stream.state_text.iter().chain(&stream.adjustments) {
+            text += &format!("note: {note}\n");
+        }
+        text
+    }
+}
+
+/// A stream that was stopped.
+#[derive(Debug, Serialize)]
+pub struct Stopped {
+    pub stream: String,
+    pub state: &'static str,
+}
+
+impl Report for Stopped {
+    fn text(&self, _: &Output) -> String {
+        format!("{} is {}\n", self.stream, self.state)
+    }
+}

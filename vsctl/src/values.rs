@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Values of options: how they may be written, and what to say of those that are wrong.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use vsclient::Rate;
+
+/// Below this, no video can be seen: 10 kbit/s is half a kilobyte for each of two frames a
+/// second. A smaller number was meant as kbit/s, as the commands of libvideostream take it.
+const MIN_BITRATE: u64 = 10_000;
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size = text.split_once(['x', 'X']).and_then(|(width, height)| {
+            let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+            (width > 0 && height > 0).then_some(Self { width, height })
+        });
+        size.ok_or_else(|| "write WIDTHxHEIGHT in pixels, such as 1280x720".to_owned())
+    }
+}
+
+/// Frames per second. Catches a size, which `-r` is in libvideostream.
+pub fn rate(text: &str) -> Result<Rate, String> {
+    if text.parse::<Size>().is_ok() {
+        return Err(format!("that is a size: write --size {text} (-r is the frame rate)"));
+    }
+    text.parse().map_err(|_| "write frames per second as 30, 29.97 or 30000/1001".to_owned())
+}
+
+/// Bits per second: `5M`, `800k`, or all digits.
+pub fn bitrate(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1e3),
+        None => text.strip_suffix(['m', 'M']).map_or((text, 1.0), |digits| (digits, 1e6)),
+    };
+    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    let number = number.ok_or("write bits per second as 5M, 800k or 5000000")?;
+    let bits = (number * factor).round() as u64;
+    if bits >= MIN_BITRATE {
+        Ok(bits)
+    } else if factor == 1.0 {
+        Err(format!("{text} bit/s is too little for video; for kbit/s write {text}k"))
+    } else {
+        Err("that is too little for video: 10k is the least".to_owned())
+    }
+}
+
+/// A time: seconds (`5`, `2.5`), or with units (`300ms`, `1m30s`, `2h`).
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write seconds as 5 or 2.5, or a time such as 300ms, 1m30s or 2h".to_owned();
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+        Err(_) => humantime::parse_duration(text).map_err(|_| wrong())?,
+    };
+    // The protocol and D-Bus count ns in 64 bits.
+    if duration.is_zero() || u64::try_from(duration.as_nanos()).is_err() {
+        return Err("the time must be more than 0 and less than 500 years".to_owned());
+    }
+    Ok(duration)
+}
+
+/// A time in ms, or with its unit.
+pub fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(ms) => duration(&format!("{}", ms / 1e3)).map_err(|_| "write ms as 500, or a time such as 2s".to_owned()),
+        Err(_) => duration(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!("1280x720".parse(), Ok(Size { width: 1280, height: 720 }));
+        for wrong in ["1280", "1280x", "0x720", "-1x5", "1280*720", "1280x720x3", "99999999999x1"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        assert_eq!(rate("29.97"), Ok(Rate { num: 2997, den: 100 }));
+        assert!(rate("640x480").unwrap_err().contains("--size 640x480"));
+        assert!(rate("0").is_err() && rate("fast").is_err());
+    }
+
+    #[test]
+    fn bitrates() {
+        assert_eq!(bitrate("5M"), Ok(5_000_000));
+        assert_eq!(bitrate("2.5m"), Ok(2_500_000));
+        assert_eq!(bitrate("800k"), Ok(800_000));
+        assert_eq!(bitrate("5000000"), Ok(5_000_000));
+        assert!(bitrate("5000").unwrap_err().contains("5000k"));
+        for wrong in ["", "M", "5G", "-5M", "nan", "inf", "5 M", "1k"] {
+            assert!(bitrate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(milliseconds("250"), Ok(Duration::from_millis(250)));
+        assert_eq!(milliseconds("2s"), Ok(Duration::from_secs(2)));
+        for wrong in ["0", "-1", "inf", "nan", "1e30", "soon", "", "0s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
