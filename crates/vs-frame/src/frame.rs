@@ -169,12 +169,13 @@ impl<'a> FrameView<'a> {
         })
     }
 
-    /// The payload of a coded frame: what `bytes_used` says of memory 0.
+    /// The payload of a coded frame: the first `bytes_used` bytes of its plane; empty if they
+    /// are not all there.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         let start = self.format.planes.first().map_or(0, |plane| plane.offset as usize);
-        let end = self.meta.bytes_used[0] as usize;
-        self.guard.memory(0).get(start..end.max(start)).unwrap_or_default()
+        let end = start.saturating_add(self.meta.bytes_used[0] as usize);
+        self.guard.memory(0).get(start..end).unwrap_or_default()
     }
 
     /// All bytes of memory `index`, padding included; empty if there is no such memory.

@@ -33,7 +33,8 @@ pub struct FrameMeta {
     pub dts: Option<i64>,
     /// How long the frame is to be shown, in ns; `None` if unknown.
     pub duration: Option<u64>,
-    /// Bytes that carry payload in each memory of the buffer, from the plane's start.
+    /// Bytes that carry payload in each memory of the buffer, counted from the offset of the
+    /// first plane that lies in it.
     pub bytes_used: [u32; MAX_PLANES],
     /// What is special about it.
     pub flags: FrameFlags,

@@ -121,9 +121,9 @@ impl Memory {
         match kind {
             MemoryKind::DmaBuf => {
                 let memory = Self::from_dmabuf(fd)?;
-                if memory.is_regular_file() {
-                    return Err(MemoryError::NotThatKind { expected: "a DmaBuf" });
-                }
+                // Only a DmaBuf knows this request; it does no harm to one.
+                let access = CpuAccess::begin(&memory, Access::Read);
+                access.map_err(|_| MemoryError::NotThatKind { expected: "a DmaBuf" })?;
                 Ok(memory)
             }
             MemoryKind::Memfd => {
@@ -140,12 +140,6 @@ impl Memory {
 
     fn new(fd: OwnedFd, len: u64, kind: MemoryKind) -> Self {
         Self { fd, len, kind, mapping: OnceLock::new() }
-    }
-
-    /// A DmaBuf is an anonymous inode without file type; a memfd is a regular file.
-    fn is_regular_file(&self) -> bool {
-        rustix::fs::fstat(&self.fd)
-            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile)
     }
 
     /// Bytes behind the descriptor.

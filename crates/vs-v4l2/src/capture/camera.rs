@@ -274,7 +274,9 @@ impl Camera {
             bytes_used[memory] = match *taken.bytes_used.get(memory)? {
                 0 if self.plain.is_coded() => return None,
                 0 => u32::try_from(self.plain.memory_size(memory)).ok()?,
-                used if u64::from(used) <= *len => used,
+                // What the driver states includes the bytes before the data (kernel doc,
+                // "struct v4l2_plane", `data_offset`).
+                used if u64::from(used) <= *len => used.saturating_sub(taken.data_offset[memory]),
                 _ => return None,
             };
         }
