@@ -174,7 +174,9 @@ def main():
             if retired:
                 retired.close()
         elif kind == REVOKED:
-            print(f"revoked {struct.unpack_from('<Q', record, 8)[0]}", flush=True)
+            serial, = struct.unpack_from("<Q", record, 8)
+            host.send(UNLOCK_REQUEST, struct.pack("<Q", serial))
+            print(f"revoked {serial}", flush=True)
         elif kind == FRAME_EVENT:
             serial, number, form_number, _, sequence = struct.unpack_from("<QQIII", record, 8)
             memories, memory_kind, announced, leased = struct.unpack_from("<BBBB", record, 36)

@@ -112,6 +112,22 @@ fn a_lease_ends_and_the_frame_knows() {
 }
 
 #[test]
+fn a_client_that_hangs_holds_nothing_after_its_first_deadline() {
+    let stage = Stage::with(|options| options.lease_ns = 1_000_000);
+    let mut client = stage.client().connect().unwrap();
+    stage.publish(1);
+    stage.until(|host| host.revoked == 1);
+    stage.publish_all(2..=9);
+    let host = stage.run(|host, _| host.snapshot());
+    assert_eq!((host.clients[0].held, host.revoked), (0, 1));
+    assert_eq!(host.clients[0].skipped.by(SkipReason::NotReading), 8);
+    // It wakes up, answers, and is served again: at once, if the newest is not stale by then.
+    while !matches!(client.next_event(TIMEOUT).unwrap().unwrap(), Event::Revoked { .. }) {}
+    stage.publish(10);
+    assert!(client.next_frame(TIMEOUT).unwrap().unwrap().serial() >= 9);
+}
+
+#[test]
 fn renewing_keeps_a_frame_beyond_its_first_deadline() {
     let stage = Stage::new();
     let mut client = stage.client().lease(Duration::from_secs(2)).connect().unwrap();

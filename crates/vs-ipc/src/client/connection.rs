@@ -174,6 +174,8 @@ impl Connection {
                 if let Some(frame) = self.held.find(serial) {
                     frame.revoke();
                 }
+                // The host sends no further frame before it has heard of its client again.
+                self.link.unlock(serial);
                 Incoming::Revoked { serial }
             }
             wire::LockResponse::KIND => {

@@ -58,6 +58,11 @@ pub(super) struct Client {
     pub(super) behind: Option<SkipReason>,
     /// The socket is full; the poller tells when it is not.
     pub(super) blocked: bool,
+    /// A lease of it was revoked and it has said nothing since: it gets no frame that it
+    /// would only hold until the next deadline.
+    pub(super) suspended: bool,
+    /// Revocations that it has not answered yet.
+    pub(super) unanswered: u64,
     outbox: VecDeque<Vec<u8>>,
     pub(super) held_max: usize,
     pub(super) delivered: u64,
@@ -87,6 +92,8 @@ impl Client {
             last_serial: 0,
             behind: None,
             blocked: false,
+            suspended: false,
+            unanswered: 0,
             outbox: VecDeque::new(),
             held_max: 0,
             delivered: 0,

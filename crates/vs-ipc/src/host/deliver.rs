@@ -62,7 +62,7 @@ impl Host {
     fn deliver_to_all(&mut self, serial: u64) {
         let mut gone = Vec::new();
         let Some(event) = self.book.frame(serial).map(|published| frame_event(serial, published)) else { return };
-        let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.options.lifespan_ns };
+        let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.lifespan_ns() };
         for (key, client) in &mut self.clients {
             match deliver(&mut self.book, client, event, terms) {
                 Delivery::Done => self.totals.delivered += 1,
@@ -94,10 +94,10 @@ impl Host {
     /// Gives a client the newest frame if it has not seen it: its credit is back, its socket
     /// has room again, or it has just connected.
     pub(super) fn offer_newest(&mut self, key: usize) {
-        let max_age_ns = self.newest_max_age_ns();
+        let (max_age_ns, lifespan_ns) = (self.newest_max_age_ns(), self.lifespan_ns());
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some((serial, published)) = self.book.newest() else { return };
-        let terms = Terms { now_ns: monotonic_ns(), lifespan_ns: self.options.lifespan_ns };
+        let terms = Terms { now_ns: monotonic_ns(), lifespan_ns };
         let fresh = terms.now_ns.saturating_sub(published.publish_ns) <= max_age_ns;
         if serial <= client.last_serial || !fresh {
             return;
@@ -144,6 +144,8 @@ impl Host {
             };
             let client = &mut self.clients[key];
             client.revoked += 1;
+            client.unanswered += 1;
+            client.suspended = true;
             self.totals.revoked += 1;
             tracing::debug!(
                 stream = self.options.stream,
@@ -153,8 +155,16 @@ impl Host {
             );
             let message = Revoked { serial: lease.serial.into(), ..Revoked::default() };
             self.control(key, wire::record(message, &[]));
-            self.offer_newest(key);
         }
+    }
+
+    /// How long a frame stays without a lease: as the options say, but never so long that
+    /// promises alone would take more than half of the frames that the source can spare.
+    fn lifespan_ns(&self) -> u64 {
+        let interval_ns = self.format.as_ref().and_then(|(_, format)| format.rate.interval_ns());
+        let spare = self.book.limits().frames.div_ceil(2) as u64;
+        let affordable_ns = interval_ns.map_or(u64::MAX, |interval_ns| interval_ns.saturating_mul(spare));
+        self.options.lifespan_ns.min(affordable_ns)
     }
 
     /// Makes sure that every client knows the format of `frame`; returns its number.
@@ -235,7 +245,7 @@ fn frame_event(serial: u64, published: &Published) -> FrameEvent {
 /// Sends one frame to one client, with a lease or a promise.
 fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: FrameEvent, terms: Terms) -> Delivery {
     let Some(identity) = &client.identity else { return Delivery::Done };
-    if client.blocked || client.has_backlog() {
+    if client.blocked || client.suspended || client.has_backlog() {
         return Delivery::Skipped(SkipReason::NotReading);
     }
     let (holder, mode, serial) = (identity.book, identity.mode, event.serial.get());

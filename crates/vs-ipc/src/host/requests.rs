@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use vs_frame::clock::monotonic_ns;
 
 use super::Host;
-use super::client::{Client, Identity};
+use super::client::Identity;
 use super::send::{Received, RecordBuffer, receive};
 use crate::book::Refusal;
 use crate::wire::{
@@ -44,7 +44,9 @@ impl Host {
 
     fn on_record(&mut self, key: usize, record: &[u8]) -> Result<(), WireError> {
         let kind = wire::kind_of(record)?;
-        let greeted = self.clients.get(key).is_some_and(|client| client.identity.is_some());
+        let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
+        let greeted = client.identity.is_some();
+        client.suspended = false;
         match kind {
             Hello::KIND if !greeted => {
                 let (hello, _) = wire::parse::<Hello>(record)?;
@@ -152,15 +154,14 @@ impl Host {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(identity) = &client.identity else { return };
         if self.book.unlock(identity.book, serial, monotonic_ns()).is_none() {
-            client.stray_unlocks += 1;
+            if client.unanswered > 0 {
+                client.unanswered -= 1;
+            } else {
+                client.stray_unlocks += 1;
+            }
         }
-        if waits_for_credit(client) {
+        if client.behind.is_some() {
             self.offer_newest(key);
         }
     }
-}
-
-/// Whether the client missed the newest frame because it, or all together, held too much.
-fn waits_for_credit(client: &Client) -> bool {
-    client.behind.is_some()
 }

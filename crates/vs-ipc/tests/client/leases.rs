@@ -116,7 +116,7 @@ fn answers_are_not_mistaken_for_one_another() {
 }
 
 #[test]
-fn a_revoked_frame_cannot_be_read_nor_unlocked() {
+fn a_revoked_frame_cannot_be_read_and_the_host_hears_so() {
     let (host, mut client, frame) = one_frame(frame_event(3));
     let map = frame.map().unwrap();
     assert_eq!(map.plane(0).unwrap().data[0], 7);
@@ -124,6 +124,7 @@ fn a_revoked_frame_cannot_be_read_nor_unlocked() {
     assert!(matches!(client.wait(Some(TIMEOUT)), Ok(Some(Incoming::Revoked { serial: 3 }))));
     assert_eq!(map.finish(), Err(Ended::Revoked));
     assert!(matches!(frame.map(), Err(MapError::Ended(Ended::Revoked))));
+    assert_eq!(host.hear::<UnlockRequest>().serial.get(), 3);
     drop(frame);
     assert!(host.hears_nothing());
 }
