@@ -175,14 +175,16 @@ fn spec(
     .with_budget()
 }
 
+/// Reads a text as if it were a file called `v.toml`.
+#[cfg(test)]
+pub(super) fn read_text(text: &str) -> Result<Loaded, String> {
+    let source = Source { path: Path::new("v.toml"), text };
+    read(&source, None, 1).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read_text(text: &str) -> Result<Loaded, String> {
-        let source = Source { path: Path::new("v.toml"), text };
-        read(&source, None, 1).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn a_full_file_is_understood() {

@@ -5,6 +5,8 @@
 //! A value that cannot be meant (a rate of 0, a socket name with a slash) is refused when it
 //! is read, so that the message can point at its line; see [`load`].
 
+#[cfg(test)]
+mod documented;
 pub mod load;
 mod value;
 
