@@ -1,2 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-fn main() {}
+//! What the data plane costs, beside what the kernel alone would cost.
+//!
+//! A figure in microseconds says little: it is another one on every machine and at every
+//! hour. So each is taken together with its **bare limit**, the least that the same kernel
+//! needs for the same messages between the same processes, and what counts is the ratio. The
+//! two sides take turns, burst by burst, so that whatever else the machine does disturbs
+//! both; a ratio is the median over the rounds of what two neighbouring bursts gave.
+//!
+//! | bench | ours | bare limit |
+//! |---|---|---|
+//! | `latency` | `vs_ipc`'s host on its runtime, `vsclient` in N processes | one thread, non-blocking `sendmsg` of as many bytes, N processes in a blocking `recvmsg` |
+//! | `lock` | `Client::lock` in one process, the host in another | the same two records over the same kind of socket |
+//! | `size` | `latency` for 3840×2160 | `latency` for 320×240 |
+//!
+//! Receivers are processes of their own: this program, started again in a [`role`].
+
+mod args;
+mod children;
+mod contest;
+mod interrupt;
+mod latency;
+mod lock;
+mod pacer;
+mod report;
+mod role;
+mod side;
+mod size;
+mod stats;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::args::{Args, Bench};
+use crate::report::{Machine, Report};
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    if let Some(role) = &args.role {
+        return role::play(role);
+    }
+    raise_descriptor_limit();
+    let dir =
+        tempfile::Builder::new().prefix("videostream-bench.").tempdir().context("cannot make a temporary folder")?;
+    interrupt::remove_on_signal(dir.path())?;
+
+    let plan = args.plan();
+    let mut report = Report::new(Machine::read(), &plan);
+    if args.wants(Bench::Latency) {
+        for &clients in &args.clients {
+            let scene = latency::run(&plan, clients, dir.path())?;
+            println!("{scene}");
+            report.latency(scene);
+        }
+    }
+    if args.wants(Bench::Size) {
+        let scene = size::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.size(scene);
+    }
+    if args.wants(Bench::Lock) {
+        let scene = lock::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.lock(scene);
+    }
+    println!("{report}");
+    report.write(&args.json)
+}
+
+/// Hundreds of receivers are hundreds of sockets and pipes. If the system gives no more, the
+/// benchmark that needs them says so.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

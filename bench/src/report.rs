@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The figures as a file, and the ratios that count as a table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::Plan;
+use crate::stats::Summary;
+use crate::{latency, lock, size};
+
+/// Where it was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    cores: usize,
+    cpu: String,
+    kernel: String,
+    architecture: String,
+    /// When it was measured, UTC.
+    date: String,
+}
+
+impl Machine {
+    pub fn read() -> Self {
+        let uname = rustix::system::uname();
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find(|line| line.starts_with("model name") || line.starts_with("Model"));
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cpu: model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name.trim()).into(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            architecture: uname.machine().to_string_lossy().into_owned(),
+            date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        }
+    }
+}
+
+/// All that a run has measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    machine: Machine,
+    rounds: u32,
+    frames_per_round: u32,
+    /// The medians by the names under which others look for them.
+    ratios: BTreeMap<String, f64>,
+    /// The same with their spread.
+    ratio_spread: BTreeMap<String, Summary>,
+    latency: Vec<latency::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<size::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<lock::Scene>,
+}
+
+impl Report {
+    pub fn new(machine: Machine, plan: &Plan) -> Self {
+        Self {
+            machine,
+            rounds: plan.rounds,
+            frames_per_round: plan.frames,
+            ratios: BTreeMap::new(),
+            ratio_spread: BTreeMap::new(),
+            latency: Vec::new(),
+            size: None,
+            lock: None,
+        }
+    }
+
+    pub fn latency(&mut self, scene: latency::Scene) {
+        let (clients, ratios) = (scene.clients, scene.leased_over_bare);
+        self.ratio(format!("latency_p50_n{clients}"), ratios.p50);
+        self.ratio(format!("latency_p99_n{clients}"), ratios.p99);
+        self.ratio(format!("sender_cpu_n{clients}"), ratios.sender_cpu);
+        self.latency.push(scene);
+    }
+
+    pub fn size(&mut self, scene: size::Scene) {
+        self.ratio("size_4k_over_qvga".into(), scene.p50_large_over_small);
+        self.size = Some(scene);
+    }
+
+    pub fn lock(&mut self, scene: lock::Scene) {
+        self.ratio("lock_rtt_n1".into(), scene.p50_over_bare);
+        self.lock = Some(scene);
+    }
+
+    fn ratio(&mut self, name: String, ratio: Summary) {
+        self.ratios.insert(name.clone(), ratio.median);
+        self.ratio_spread.insert(name, ratio);
+    }
+
+    /// Writes the file, and its folder if there is none.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let write = || -> anyhow::Result<()> {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let mut text = serde_json::to_string_pretty(self)?;
+            text.push('\n');
+            Ok(std::fs::write(path, text)?)
+        };
+        write()
+            .with_context(|| format!("cannot write the figures to {}; --json names another place", path.display()))?;
+        println!("figures: {}", path.display());
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { cores, cpu, kernel, architecture, date } = &self.machine;
+        writeln!(f, "ratios to the bare limit, {} rounds, median (quartiles)", self.rounds)?;
+        for (name, ratio) in &self.ratio_spread {
+            writeln!(f, "{name:20}{ratio}")?;
+        }
+        write!(f, "on {cores} cores, {cpu}, Linux {kernel} {architecture}, {date}")
+    }
+}
