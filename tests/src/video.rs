@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What others' players say of a file, and which frames they show.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use vs_frame::{Format, FourCc, PlaneView, Rate};
+use vs_pattern::Pattern;
+
+/// What `ffprobe` says of the video in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Codec.
+    pub codec: String,
+    /// Width and height in pixels.
+    pub size: (u64, u64),
+    /// Frames, counted by decoding all of them.
+    pub frames: u64,
+    /// Duration in seconds.
+    pub duration: f64,
+}
+
+fn run(tool: &str, arguments: &[&str], file: &Path, more: &[&str]) -> Output {
+    let output = Command::new(tool).args(arguments).arg(file).args(more).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run {tool}: {error}; `scripts/setup test` installs it"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{tool} about {}: {}, {said}", file.display(), output.status);
+    output
+}
+
+/// Asks `ffprobe`.
+///
+/// # Panics
+/// If it does not like the file.
+#[must_use]
+pub fn probe(file: &Path) -> Probe {
+    let entries = "stream=codec_name,width,height,nb_read_frames:format=duration";
+    let arguments = ["-v", "error", "-count_frames", "-select_streams", "v", "-show_entries", entries, "-of", "json"];
+    let answer: Value = serde_json::from_slice(&run("ffprobe", &arguments, file, &[]).stdout).unwrap();
+    let [stream] = answer["streams"].as_array().unwrap().as_slice() else { panic!("not one stream: {answer}") };
+    let number = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    Probe {
+        codec: stream["codec_name"].as_str().unwrap().to_owned(),
+        size: (stream["width"].as_u64().unwrap(), stream["height"].as_u64().unwrap()),
+        frames: number(&stream["nb_read_frames"]).unwrap() as u64,
+        duration: number(&answer["format"]["duration"]).unwrap(),
+    }
+}
+
+/// Lets `ffmpeg` decode the whole file and complain about anything.
+///
+/// # Panics
+/// If it complains.
+pub fn decodes(file: &Path) {
+    run("ffmpeg", &["-nostdin", "-v", "error", "-xerror", "-i"], file, &["-f", "null", "-"]);
+}
+
+/// Serials of the test pattern in a file, read from the barcodes of the decoded pictures.
+///
+/// # Panics
+/// If a picture cannot be read.
+#[must_use]
+pub fn serials(file: &Path) -> Vec<u64> {
+    let Probe { size: (width, height), .. } = probe(file);
+    let (width, height) = (width as u32, height as u32);
+    let arguments = ["-nostdin", "-v", "error", "-xerror", "-i"];
+    let decoded =
+        run("ffmpeg", &arguments, file, &["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+    // A decoder's luma is all that the barcode needs.
+    let pattern = Pattern::new(&Format::packed(FourCc::YUV420, width, height, Rate::fps(30)).unwrap()).unwrap();
+    let (stride, rows) = (width as usize, height as usize);
+    let read = |data| pattern.read(&[PlaneView { data, stride, row_bytes: stride, rows }][..]);
+    let pictures = decoded.stdout.chunks(stride * rows).enumerate();
+    pictures.map(|(index, data)| read(data).unwrap_or_else(|error| panic!("picture {index}: {error}")).serial).collect()
+}

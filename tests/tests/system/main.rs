@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The whole system at work: one file for each subject, one program for all of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod introspection;
