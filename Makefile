@@ -26,7 +26,7 @@ test: ## run every test, those in the guest included
 	tests/guest/test
 
 guest-test: ## run the tests against real kernel drivers, in a virtual machine
-	scripts/setup build guest
+	scripts/setup build test guest
 	tests/guest/test
 
 lint: ## check format, clippy, documentation, scripts and licence lines

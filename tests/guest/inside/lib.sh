@@ -36,3 +36,34 @@ video_node() {
     done
     fail "there is no V4L2 function named $1"
 }
+
+# start_bus: a private bus, at $VIDEOSTREAM_BUS, where vsctl looks for the daemon.
+start_bus() {
+    export VIDEOSTREAM_BUS=unix:path=$PWD/bus
+    mkfifo bus-ready
+    dbus-daemon --session --nofork --nopidfile --address="$VIDEOSTREAM_BUS" --print-address=3 3>bus-ready &
+    bus=$!
+    read -r _ <bus-ready || fail "dbus-daemon did not start"
+}
+
+# start_daemon ARGUMENT...: on the private bus, sockets in ./sockets, its log kept with the case's results.
+start_daemon() {
+    mkdir -p sockets
+    videostreamd --bus "$VIDEOSTREAM_BUS" --socket-dir "$PWD/sockets" "$@" 2>>"$OUT/daemon-log" &
+    daemon=$!
+    # The daemon is on the bus when it is ready.
+    until vsctl --quiet status >/dev/null 2>&1; do
+        kill -0 "$daemon" 2>/dev/null || fail "the daemon ended while it started: $(tail "$OUT/daemon-log")"
+        sleep 0.2
+    done
+}
+
+# stop_daemon: as systemd would; it must end cleanly. Ends the bus, too.
+stop_daemon() {
+    local code=0
+    kill -TERM "$daemon"
+    wait "$daemon" || code=$?
+    expect_equal "exit status of the daemon" 0 $code
+    kill -TERM "$bus"
+    wait "$bus" || true
+}
