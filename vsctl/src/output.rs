@@ -65,9 +65,9 @@ impl Output {
         let text = describe(error);
         let _ = writeln!(io::stderr(), "vsctl: {text}");
         if self.json && !self.answered.get() {
-            let (name, exit) = (Exit::name_of(error), Exit::of(error) as u8);
-            let object = serde_json::json!({ "error": { "name": name, "exit": exit, "message": text } });
-            let _ = write_out(&format!("{object:#}\n"));
+            let error = Error { name: Exit::name_of(error), exit: Exit::of(error) as u8, message: text };
+            // Whoever has closed standard output has been told on standard error.
+            let _ = self.json(&Failed { error });
         }
     }
 
@@ -75,6 +75,19 @@ impl Output {
         self.answered.set(true);
         write_out(&(serde_json::to_string_pretty(report)? + "\n"))
     }
+}
+
+/// What `--json` writes in place of an answer.
+#[derive(Serialize)]
+struct Failed {
+    error: Error,
+}
+
+#[derive(Serialize)]
+struct Error {
+    name: &'static str,
+    exit: u8,
+    message: String,
 }
 
 /// The error and its causes in one line, without what an outer message says already.

@@ -9,7 +9,7 @@ use super::{Bus, SERVICE};
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// There is no such bus.
-    #[error("cannot connect to the {} bus: {source}{}", bus_name(.bus), no_bus_remedy(.bus))]
+    #[error("cannot connect to {}: {source}{}", bus_name(.bus), no_bus_remedy(.bus))]
     NoBus {
         /// The bus that was tried.
         bus: Bus,
@@ -18,7 +18,7 @@ pub enum ConnectError {
     },
     /// The bus is there and the daemon is not.
     #[error(
-        "videostreamd is not running on the {} bus (nobody owns {SERVICE}): start it with `{}`",
+        "videostreamd is not running on {} (nobody owns {SERVICE}): start it with `{}`",
         bus_name(.bus), start_command(.bus)
     )]
     NotRunning {
@@ -26,7 +26,7 @@ pub enum ConnectError {
         bus: Bus,
     },
     /// The bus knows how to start the daemon, and failed.
-    #[error("videostreamd could not be started by the {} bus: {source}", bus_name(.bus))]
+    #[error("videostreamd could not be started by {}: {source}", bus_name(.bus))]
     Activation {
         /// The bus that was asked.
         bus: Bus,
@@ -34,7 +34,7 @@ pub enum ConnectError {
         source: fdo::Error,
     },
     /// The bus does not answer as a bus should.
-    #[error("the {} bus does not answer as it should: {source}", bus_name(.bus))]
+    #[error("{} does not answer as it should: {source}", bus_name(.bus))]
     Bus {
         /// The bus that was asked.
         bus: Bus,
@@ -45,8 +45,8 @@ pub enum ConnectError {
 
 fn bus_name(bus: &Bus) -> String {
     match bus {
-        Bus::System | Bus::Session => bus.to_string(),
-        Bus::Address(address) => format!("message ({address})"),
+        Bus::System | Bus::Session => format!("the {bus} bus"),
+        Bus::Address(address) => format!("the bus at {address}"),
     }
 }
 

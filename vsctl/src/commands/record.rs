@@ -32,7 +32,7 @@ Examples:
   vsctl record cam0 out.mp4                   until Ctrl-C
   vsctl record cam0 out.mp4 -t 5              five seconds
   vsctl record cam0 out.mp4 -f 300 -b 2.5M    300 frames at 2.5 Mbit/s
-  vsctl record cam0 out.mp4 --detach          go on in the background; `vsctl stop-recording` ends it
+  vsctl record cam0 out.mp4 --detach          go on in the background
 
 The exit status is 5 if a limit was given and the stream ended before it was reached.")]
 pub struct Record {

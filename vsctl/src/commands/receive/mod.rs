@@ -146,12 +146,12 @@ fn judge(report: &Received, end: End, asked: Option<u64>) -> anyhow::Result<()> 
         let first = verify.first_error.clone().unwrap_or_default();
         bail!("{} of {} pictures are wrong; the first: {first}", verify.bad(), report.frames);
     }
-    if let End::Disconnected(error) = end {
-        return Err(error.into());
+    match (asked, end) {
+        (Some(asked), end) if !report.complete => {
+            Err(Incomplete(format!("got {} of {asked} frames: {end}", report.frames)).into())
+        }
+        (None, end @ End::Timeout(..)) => Err(Incomplete(end.to_string()).into()),
+        (None, End::Disconnected(error)) => Err(error.into()),
+        _ => Ok(()),
     }
-    if !report.complete {
-        let got = asked.map_or_else(|| report.frames.to_string(), |asked| format!("{} of {asked}", report.frames));
-        return Err(Incomplete(format!("got {got} frames: {end}")).into());
-    }
-    Ok(())
 }

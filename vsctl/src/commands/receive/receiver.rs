@@ -56,7 +56,7 @@ impl fmt::Display for End {
             Self::Frames => f.write_str("all that were asked for"),
             Self::Duration => f.write_str("the time is over"),
             Self::Interrupted => f.write_str("interrupted"),
-            Self::Timeout(time, status) => write!(f, "none came for {time:?}; the stream is {status}"),
+            Self::Timeout(time, status) => write!(f, "none came for {time:?} (stream: {status})"),
             Self::Disconnected(error) => error.fmt(f),
         }
     }
