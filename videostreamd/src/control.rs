@@ -139,7 +139,7 @@ impl Control {
         let mut streams: BTreeMap<_, _> = entries.collect();
         for camera in devices.cameras() {
             if !streams.contains_key(camera)
-                && let Some(spec) = loaded.implicit(camera, &socket_dir, epoch)
+                && let Some(spec) = loaded.implicit(camera, &socket_dir)
             {
                 streams.insert(camera.to_owned(), StreamEntry::new(spec));
             }

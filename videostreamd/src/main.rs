@@ -43,7 +43,7 @@ const CONTROL_THREADS: usize = 2;
 fn main() -> ExitCode {
     let args = Args::parse();
     let epoch = monotonic_ns();
-    let loaded = match load::load(args.config.as_deref(), args.socket_dir.as_deref(), epoch) {
+    let loaded = match load::load(args.config.as_deref(), args.socket_dir.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("videostreamd: {error}");

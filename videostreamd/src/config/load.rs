@@ -65,34 +65,25 @@ pub struct Loaded {
 
 impl Loaded {
     /// A stream for a camera that no stream of the file shows.
-    pub fn implicit(&self, camera: &str, socket_dir: &Path, epoch: u64) -> Option<StreamSpec> {
+    pub fn implicit(&self, camera: &str, socket_dir: &Path) -> Option<StreamSpec> {
         let name: SocketName = camera.parse().ok()?;
         let mut stream = Stream { camera: Some(camera.to_owned()), ..Stream::default() };
         stream.socket_group.clone_from(&self.config.defaults.socket_group);
         let source = SourceSpec::Camera { device: camera.to_owned() };
         let publication = stream.publication().over(&self.config.defaults);
         let group = find_group(&publication).ok()?;
-        Some(spec(&name, &stream, source, &publication, group, Place { socket_dir, epoch }))
+        Some(spec(&name, &stream, source, &publication, group, socket_dir))
     }
 }
 
-/// Where sockets go, and which life of the daemon this is.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// Directory of the sockets.
-    pub socket_dir: &'a Path,
-    /// See [`HostOptions::epoch`].
-    pub epoch: u64,
-}
-
 /// Reads the configuration. Without a path the default file is read, if it is there.
-pub fn load(path: Option<&Path>, socket_dir: Option<&Path>, epoch: u64) -> Result<Loaded, ConfigError> {
+pub fn load(path: Option<&Path>, socket_dir: Option<&Path>) -> Result<Loaded, ConfigError> {
     let file = path.unwrap_or(Path::new(DEFAULT_PATH));
     let text = match std::fs::read_to_string(file) {
         Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
         read => read.map_err(|source| ConfigError::Read { path: file.to_owned(), source })?,
     };
-    read(&Source { path: file, text: &text }, socket_dir, epoch)
+    read(&Source { path: file, text: &text }, socket_dir)
 }
 
 /// The directory of the sockets: the command line's word, the file's, or the default.
@@ -100,20 +91,19 @@ pub fn socket_dir(config: &Config, argument: Option<&Path>) -> PathBuf {
     argument.or(config.daemon.socket_dir.as_deref()).unwrap_or(Path::new(DEFAULT_SOCKET_DIR)).to_owned()
 }
 
-fn read(source: &Source<'_>, argument: Option<&Path>, epoch: u64) -> Result<Loaded, ConfigError> {
+fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigError> {
     let config: Config =
         toml::from_str(source.text).map_err(|error| source.wrong(error.span(), error.message().replace('`', "'")))?;
     let socket_dir = socket_dir(&config, argument);
-    let place = Place { socket_dir: &socket_dir, epoch };
     let mut streams = Vec::new();
     for (name, stream) in &config.stream {
-        let checked = check(name, stream.get_ref(), &config.defaults, place);
+        let checked = check(name, stream.get_ref(), &config.defaults, &socket_dir);
         streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
     }
     Ok(Loaded { config, streams })
 }
 
-fn check(name: &SocketName, stream: &Stream, defaults: &Publication, place: Place<'_>) -> Result<StreamSpec, String> {
+fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir: &Path) -> Result<StreamSpec, String> {
     let source = match (&stream.pattern, &stream.camera) {
         (Some(_), None) => SourceSpec::Pattern,
         (None, Some(camera)) => SourceSpec::Camera { device: camera.clone() },
@@ -127,7 +117,7 @@ fn check(name: &SocketName, stream: &Stream, defaults: &Publication, place: Plac
     }
     let publication = stream.publication().over(defaults);
     let group = find_group(&publication)?;
-    let spec = spec(name, stream, source, &publication, group, place);
+    let spec = spec(name, stream, source, &publication, group, socket_dir);
     let path = spec.host.path.as_os_str().len();
     if path > SOCKET_PATH_MAX {
         return Err(format!("the socket path of stream '{name}' has {path} bytes, at most {SOCKET_PATH_MAX} fit"));
@@ -154,10 +144,9 @@ fn spec(
     source: SourceSpec,
     publication: &Publication,
     group: Option<u32>,
-    place: Place<'_>,
+    socket_dir: &Path,
 ) -> StreamSpec {
-    let mut host = HostOptions::new(name.as_str(), place.socket_dir.join(name.as_str()));
-    host.epoch = place.epoch;
+    let mut host = HostOptions::new(name.as_str(), socket_dir.join(name.as_str()));
     publication.apply(&mut host, group);
     StreamSpec {
         name: name.as_str().to_owned(),
@@ -179,7 +168,7 @@ fn spec(
 #[cfg(test)]
 pub(super) fn read_text(text: &str) -> Result<Loaded, String> {
     let source = Source { path: Path::new("v.toml"), text };
-    read(&source, None, 1).map_err(|error| error.to_string())
+    read(&source, None).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use vs_frame::clock::monotonic_ns;
 use vs_frame::{Format, MemoryKind};
-use vs_ipc::host::HostSnapshot;
+use vs_ipc::host::{HostOptions, HostSnapshot};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::{Consumer, FeedReceiver, queue};
@@ -92,7 +93,8 @@ impl StreamHandle {
     pub async fn spawn(spec: &StreamSpec, status: watch::Sender<StreamStatus>) -> anyhow::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (ready, bound) = oneshot::channel();
-        let options = spec.host.clone();
+        // Serials begin anew with each start, not only with each start of the daemon.
+        let options = HostOptions { epoch: monotonic_ns(), ..spec.host.clone() };
         let socket = options.path.clone();
         let thread = std::thread::Builder::new()
             // The kernel keeps 15 characters.

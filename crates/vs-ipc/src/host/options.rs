@@ -16,7 +16,7 @@ pub struct HostOptions {
     pub mode: u32,
     /// Group of the socket; `None` leaves the daemon's own.
     pub group: Option<u32>,
-    /// Changes at every start of the daemon; serials and buffer numbers belong to it.
+    /// Another one for every host at this path; serials and buffer numbers belong to it.
     pub epoch: u64,
     /// Frames that all clients together may hold, the newest included. The source keeps the
     /// rest of its buffers, so that it never starves.
