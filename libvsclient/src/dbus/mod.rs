@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon's control plane: what can be asked and ordered over D-Bus.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use vsclient::dbus::{self, Bus, StartOptions};
+//!
+//! let daemon = dbus::connect(&Bus::from_env()?).await?;
+//! daemon.manager().await?.start_stream("cam0", &StartOptions::default()).await?;
+//! for stream in daemon.objects().await?.streams {
+//!     println!("{} is {}", stream.name, stream.state);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Frames never travel here. [`connect`] gives a [`Daemon`], which finds the objects; the
 //! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`RecordingProxy`]) have the
 //! methods and properties of the interfaces as the XML in `dbus/` describes them, with

@@ -97,7 +97,10 @@ impl Report for Received {
         if output.verbose {
             let lease = units::duration(self.lease_ns);
             lines.push(("socket", self.socket.clone()));
-            lines.push(("mode", format!("{}, {} credits, lease {lease}", self.mode, self.credits)));
+            lines.push((
+                "mode",
+                format!("{}, {}, lease {lease}", self.mode, units::count(self.credits.into(), "credit")),
+            ));
         }
         let duration = units::duration(self.duration_ns);
         lines.push(("frames", format!("{} in {duration}, {}", self.frames, units::bytes(self.bytes))));
