@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +131,8 @@ pub struct Control {
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
     renditions: Renditions,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
+    /// Never given twice: a late word about an old recording must not hit a new one.
+    next_recording: AtomicU64,
 }
 
 impl Control {
@@ -153,6 +156,7 @@ impl Control {
             streams,
             renditions: Renditions::default(),
             recordings: Mutex::default(),
+            next_recording: AtomicU64::new(1),
         }
     }
 
@@ -313,9 +317,8 @@ impl Control {
             RecordError::File(_) => ControlError::BadFile(error.to_string()),
             RecordError::Failed(text) => ControlError::Failed(text),
         })?);
-        let mut recordings = self.lock_recordings();
-        let number = recordings.keys().next_back().map_or(1, |last| last + 1);
-        recordings.insert(number, Arc::clone(&recording));
+        let number = self.next_recording.fetch_add(1, Ordering::Relaxed);
+        self.lock_recordings().insert(number, Arc::clone(&recording));
         Ok((number, recording))
     }
 
