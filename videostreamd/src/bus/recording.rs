@@ -153,7 +153,8 @@ fn encoding(encoder: &Effective) -> Dict {
     };
     let interval_ns = encoder.rate.offset_ns(u64::from(encoder.keyframe_interval.get()));
     dict([
-        ("codec", Value::from(encoder.codec.to_string())),
+        // The word that the option `codec` takes.
+        ("codec", Value::from(encoder.codec.to_string().to_ascii_lowercase())),
         ("encoder", Value::from(encoder.name.clone())),
         ("bitrate", Value::from(bitrate)),
         ("keyframe-interval", Value::from(interval_ns)),
