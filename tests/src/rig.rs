@@ -71,6 +71,11 @@ impl Rig {
         self.daemon.take().expect("there is no daemon at present").terminate()
     }
 
+    /// Waits for a daemon that somebody has asked to end; how it ended.
+    pub fn end(&mut self) -> End {
+        self.daemon.take().expect("there is no daemon at present").process.wait()
+    }
+
     /// Kills the daemon without warning.
     pub fn kill(&mut self) {
         self.daemon.take().expect("there is no daemon at present").process.kill();

@@ -124,7 +124,7 @@ impl Noise {
         let len = 1 + self.next() as usize % 300;
         let mut bytes: Vec<u8> = (0..len).map(|_| self.next() as u8).collect();
         // Half of them look like messages, for what lies behind the header.
-        if len >= 8 && self.next() % 2 == 0 {
+        if len >= 8 && self.next().is_multiple_of(2) {
             let kind = (1 + self.next() % 12) as u8;
             bytes[..8].copy_from_slice(&[kind, 0, 0, 0, len as u8, (len >> 8) as u8, 0, 0]);
         }
@@ -279,11 +279,14 @@ fn who_says_nothing_is_dismissed() {
     stage.all_is_well();
 }
 
+/// Goes so far in the course of a connection.
+type Step = fn(&Path) -> Peer;
+
 #[test]
 fn who_leaves_at_whatever_moment_leaves_nothing_behind() {
     let stage = Stage::new();
     let socket = stage.socket();
-    let steps: [(&str, fn(&Path) -> Peer); 8] = [
+    let steps: [(&str, Step); 8] = [
         ("connected", Peer::connect),
         ("said HELLO", |socket| {
             let peer = Peer::connect(socket);

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod errors;
 mod hostile;
 mod introspection;
+mod isolation;
 mod receive;
+mod recording;
+mod shutdown;
 mod streams;

@@ -136,7 +136,8 @@ fn dma_heap_memory_is_had_or_explained() {
     let started = rig.vsctl(&["start-stream", "a"]);
     if File::open("/dev/dma_heap/system").is_ok() {
         let _ = started.good();
-        let frame = next(&mut builder(&rig.socket("a")).connect().unwrap());
+        let mut client = builder(&rig.socket("a")).connect().unwrap();
+        let frame = next(&mut client);
         assert_eq!(frame.buffer().kind(), MemoryKind::DmaBuf);
         Checker::default().check(&frame).unwrap();
     } else {

@@ -130,12 +130,9 @@ fn a_client_that_comes_back_to_a_restarted_stream_gets_its_first_frames() {
     let _ = rig.ask(&["stop-stream", "a"]);
     let _ = rig.ask(&["start-stream", "a"]);
     let after = loop {
-        match client.next_event(PATIENCE).unwrap().expect("nothing comes") {
-            Event::Connected { epoch_changed, .. } => {
-                assert!(epoch_changed, "serials begin anew");
-                break next(&mut client).serial();
-            }
-            _ => {}
+        if let Event::Connected { epoch_changed, .. } = client.next_event(PATIENCE).unwrap().expect("nothing comes") {
+            assert!(epoch_changed, "serials begin anew");
+            break next(&mut client).serial();
         }
     };
     assert!(after < before, "{after} after {before}");
