@@ -13,7 +13,6 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## two pattern cameras, a reader and a recording, in a minute
-	scripts/setup build test
 	scripts/demo
 
 build: ## build the daemon, the command line and the libraries
