@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -44,6 +45,24 @@ pub struct Farewell {
     pub text: String,
     /// Major version that the host speaks.
     pub major: u16,
+}
+
+/// What a peer that listens is told besides frames.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LastWords {
+    /// Every STATE: state and text.
+    pub states: Vec<(StreamState, String)>,
+    /// The last message, if it was GOODBYE.
+    pub farewell: Option<Farewell>,
+}
+
+impl LastWords {
+    /// Those of a stream that stops: STATE with a text, and GOODBYE with the same.
+    #[must_use]
+    pub fn of_a_stop(reason: GoodbyeReason, text: &str) -> Self {
+        let farewell = Farewell { reason, text: text.to_owned(), major: VERSION_MAJOR };
+        Self { states: vec![(StreamState::Stopped, text.to_owned())], farewell: Some(farewell) }
+    }
 }
 
 impl Peer {
@@ -145,13 +164,21 @@ impl Peer {
     /// If the connection ends without GOODBYE.
     #[must_use]
     pub fn farewell(&self) -> Farewell {
-        let (goodbye, record) = self.hear_until::<wire::Goodbye>();
-        assert!(self.hear_or_end().is_none(), "the host goes on after GOODBYE");
-        let reason = GoodbyeReason::from_code(goodbye.reason.get()).expect("a reason that nobody knows");
-        let tail = &record.bytes[size_of::<wire::Goodbye>()..];
-        assert_eq!(tail.len(), goodbye.text_len.get() as usize);
-        let text = String::from_utf8(tail.to_vec()).unwrap();
-        Farewell { reason, text, major: goodbye.major.get() }
+        let last = self.hear_out().pop().expect("the host closes the connection without a word");
+        last.farewell().expect("the host closes the connection without GOODBYE")
+    }
+
+    /// Goes on hearing everything on a thread of its own, so that the socket is never full.
+    #[must_use]
+    pub fn listen(self) -> JoinHandle<LastWords> {
+        std::thread::spawn(move || {
+            let mut heard = LastWords::default();
+            while let Some(record) = self.hear_or_end() {
+                heard.states.extend(record.state());
+                heard.farewell = record.farewell();
+            }
+            heard
+        })
     }
 
     /// Hears everything up to the end, whichever way it comes.
@@ -182,6 +209,20 @@ impl Record {
     #[must_use]
     pub fn as_message<M: Message + Copy>(&self) -> M {
         *wire::parse::<M>(&self.bytes).expect("the host sends a broken record").0
+    }
+
+    /// What it says, if it is GOODBYE.
+    #[must_use]
+    pub fn farewell(&self) -> Option<Farewell> {
+        if self.kind() != wire::Goodbye::KIND {
+            return None;
+        }
+        let goodbye = self.as_message::<wire::Goodbye>();
+        let reason = GoodbyeReason::from_code(goodbye.reason.get()).expect("a reason that nobody knows");
+        let tail = &self.bytes[size_of::<wire::Goodbye>()..];
+        assert_eq!(tail.len(), goodbye.text_len.get() as usize);
+        let text = String::from_utf8(tail.to_vec()).unwrap();
+        Some(Farewell { reason, text, major: goodbye.major.get() })
     }
 
     /// State and text, if it is STATE.

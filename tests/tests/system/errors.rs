@@ -19,7 +19,7 @@ const CONFIG: &str = "\
 [stream.a]
 pattern = \"bars\"
 size = \"320x240\"
-rate = 60
+rate = 30
 always-on = true
 buffers = 32
 credits-max = 16

@@ -18,7 +18,7 @@ const CONFIG: &str = "\
 [stream.a]
 pattern = \"bars\"
 size = \"320x240\"
-rate = 60
+rate = 30
 buffers = 32
 credits-max = 16
 lease-max = \"5s\"

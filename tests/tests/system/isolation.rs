@@ -13,9 +13,10 @@ const CONFIG: &str = "\
 [stream.a]
 pattern = \"bars\"
 size = \"320x240\"
-rate = 60
+rate = 30
 buffers = 32
 credits-max = 16
+lifespan = \"1s\"
 always-on = true
 ";
 
@@ -29,17 +30,17 @@ fn a_stopped_client_changes_nothing_for_others() {
         rig.client_that("a", mode, |client| client.delivered > 10);
         stranger.signal(Signal::STOP);
     }
-    witnesses[0].passes(180);
+    witnesses[0].passes(120);
     for mode in modes {
         let client = rig.client_that("a", mode, |_| true);
-        assert!(client.skipped.values().sum::<u64>() > 60, "it was stopped, and yet: {client:?}");
+        assert!(client.skipped.values().sum::<u64>() > 30, "it was stopped, and yet: {client:?}");
         // What it held when it was stopped it has lost by now.
         rig.client_that("a", mode, |client| client.held == 0);
     }
     for (mode, stranger) in modes.iter().zip(&strangers) {
         let before = rig.client_that("a", mode, |_| true).delivered;
         stranger.signal(Signal::CONT);
-        rig.client_that("a", mode, |client| client.delivered > before + 60);
+        rig.client_that("a", mode, |client| client.delivered > before + 30);
     }
     for witness in witnesses {
         witness.all_was_well();
@@ -111,8 +112,8 @@ fn a_frame_that_is_held_for_two_seconds_does_not_change() {
     let bytes = || frame.read(|view| [0, 1].map(|plane| view.plane(plane).unwrap().data.to_vec())).unwrap();
     let first = bytes();
     for _ in 0..12 {
-        // Twelve times ten frames at 60 frames per second.
-        witness.passes(10);
+        // Twelve times five frames at 30 frames per second.
+        witness.passes(5);
         assert!(bytes() == first, "the picture under a lease has changed");
     }
     Checker::default().check(&frame).unwrap();

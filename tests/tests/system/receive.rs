@@ -22,9 +22,10 @@ const CONFIG: &str = "\
 [stream.a]
 pattern = \"bars\"
 size = \"320x240\"
-rate = 60
+rate = 30
 buffers = 32
 credits-max = 16
+lifespan = \"1s\"
 always-on = true
 ";
 
@@ -84,7 +85,7 @@ fn a_strangers_client_receives_frames() {
             "{lines:?}"
         );
         assert_eq!(lines[1].trim_end(), "state running");
-        assert!(lines[2].ends_with(" NV12 320x240 rate 60/1 planes 2"), "{lines:?}");
+        assert!(lines[2].ends_with(" NV12 320x240 rate 30/1 planes 2"), "{lines:?}");
         assert_eq!(lines.iter().filter(|line| line.starts_with("frame ")).count(), 60);
     }
 }

@@ -5,9 +5,10 @@ use std::os::unix::fs::FileTypeExt;
 
 use rustix::process::Signal;
 use system_tests::client::{Checker, builder, next};
+use system_tests::peer::LastWords;
 use system_tests::process::End;
 use system_tests::{PATIENCE, Peer, Rig};
-use vs_ipc::wire::{GoodbyeReason, Mode, StreamState};
+use vs_ipc::wire::{GoodbyeReason, Mode};
 use vsclient::{Backoff, Client, Event};
 
 const CONFIG: &str = "\
@@ -31,14 +32,13 @@ fn a_daemon_that_ends_says_farewell_and_clears_up() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut rig = Rig::start(CONFIG);
         let peers = [("a", Mode::Leased), ("a", Mode::Notify), ("b", Mode::Leased)]
-            .map(|(stream, mode)| Peer::greet(&rig.socket(stream), "peer", mode));
+            .map(|(stream, mode)| Peer::greet(&rig.socket(stream), "peer", mode).listen());
         let silent = Peer::connect(&rig.socket("a"));
         rig.daemon().process.signal(signal);
         rig.daemon().notified("STOPPING=1");
-        for peer in &peers {
-            let (state, text) = std::iter::repeat_with(|| peer.hear()).find_map(|record| record.state()).unwrap();
-            assert_eq!((state, text.as_str()), (StreamState::Stopped, "the daemon shuts down"));
-            assert_eq!(peer.farewell().reason, GoodbyeReason::Shutdown);
+        for peer in peers {
+            let told = LastWords::of_a_stop(GoodbyeReason::Shutdown, "the daemon shuts down");
+            assert_eq!(peer.join().unwrap(), told);
         }
         assert_eq!(silent.farewell().reason, GoodbyeReason::Shutdown);
         assert_eq!(rig.end(), End::Exit(0));
