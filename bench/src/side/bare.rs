@@ -85,12 +85,13 @@ impl BareSender {
     pub fn accept(&mut self, count: usize, children: &mut Children, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         while self.clients.len() < count {
-            children.check()?;
             if Instant::now() > deadline {
                 bail!("{} of {count} receivers connected within {patience:?}", self.clients.len());
             }
             let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-            if poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], Some(&pause))? > 0 {
+            if poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], Some(&pause))? == 0 {
+                children.check()?;
+            } else {
                 self.clients.push(accept_with(&self.listener, SocketFlags::CLOEXEC).context("cannot accept")?);
             }
         }

@@ -12,7 +12,6 @@ use anyhow::{Context, bail};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use vs_frame::clock::NS_PER_SEC;
 use vs_frame::{CpuMemory, CpuPool, Format, FourCc, Frame, FrameMeta, Rate};
 use vs_ipc::host::{Host, HostOptions};
 
@@ -21,6 +20,9 @@ use crate::pacer::{Burst, Pacer, Tick};
 
 /// Buffers to begin with, as the daemon's test pattern has it.
 const INITIAL_BUFFERS: usize = 4;
+
+/// What a source keeps for itself, beyond what clients may hold.
+const SOURCE_BUFFERS: usize = 2;
 
 /// How often a receiver that has ended early is looked for while all are awaited.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -39,11 +41,8 @@ impl HostSender {
     pub fn bind(path: &Path, size: (u32, u32), fps: u32) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
-        let mut options = HostOptions::new("bench", path);
-        // In notify mode each frame stays for its lifespan.
-        let lifespan_frames = options.lifespan_ns * u64::from(fps) / NS_PER_SEC;
-        options.frames = options.frames.max(lifespan_frames as usize + 2);
-        let pool = filled_pool(size, fps, options.frames)?;
+        let options = HostOptions::new("bench", path);
+        let pool = filled_pool(size, fps, options.frames + SOURCE_BUFFERS)?;
         // SAFETY: a `Pacer` names the same open descriptor until it is dropped, and the
         // `AsyncFd` owns it.
         let pacer = unsafe { AsyncFd::register_with_interest(Pacer::new(fps, false)?, Interest::READABLE) }
@@ -58,9 +57,10 @@ impl HostSender {
         let Self { host, runtime, .. } = self;
         let joined = async {
             while host.client_count() < count {
-                let turned = tokio::time::timeout(CHECK_EVERY, host.turn()).await;
-                turned.unwrap_or(Ok(()))?;
-                children.check()?;
+                match tokio::time::timeout(CHECK_EVERY, host.turn()).await {
+                    Ok(turned) => turned?,
+                    Err(_) => children.check()?,
+                }
             }
             anyhow::Ok(())
         };
@@ -118,10 +118,12 @@ impl HostSender {
 async fn tick(pacer: &AsyncFd<Pacer>) -> anyhow::Result<()> {
     loop {
         let mut guard = pacer.readable().await?;
-        if guard.get_inner().tick()? {
+        let ticked = guard.get_inner().tick()?;
+        // A tick that has been read leaves nothing to read.
+        guard.clear_ready();
+        if ticked {
             return Ok(());
         }
-        guard.clear_ready();
     }
 }
 

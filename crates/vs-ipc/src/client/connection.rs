@@ -2,8 +2,7 @@
 //! One connection: takes messages from the socket, checks them, keeps what they change.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,16 +11,13 @@ use vs_frame::clock::monotonic_ns;
 use vs_frame::{Buffer, Format, FrameFlags, FrameMeta};
 
 use super::buffers::Buffers;
-use super::frame::{Inner, ReceivedFrame, Skipped};
+use super::frame::{Contents, ReceivedFrame, Skipped};
+use super::held::Held;
 use super::incoming::{Goodbye, Incoming, LockReply, StreamStatus};
 use super::link::Link;
 use super::socket::{Descriptors, Inbox, Wait};
 use super::{ProtocolError, ReceiveError, Session};
 use crate::wire::{self, FrameEvent, Message, WireError, field_time, format_message};
-
-/// Frames remembered before those already dropped are looked for. Only a bound on how
-/// often that happens.
-const PRUNE_HELD_AT: usize = 32;
 
 /// A connection to one stream. Dropping it ends it, and the right to read its frames.
 #[derive(Debug)]
@@ -186,6 +182,7 @@ impl Connection {
             wire::BufferRetired::KIND => {
                 let number = parse::<wire::BufferRetired>(record)?.buffer.get();
                 self.buffers.retire(number);
+                self.held.tidy();
                 return Ok(Step::Handled);
             }
             wire::Goodbye::KIND => {
@@ -202,8 +199,7 @@ impl Connection {
     fn answered(&mut self, reply: &LockReply) {
         match (self.held.find(reply.serial), reply.result) {
             (Some(frame), Ok(deadline_ns)) => frame.grant(deadline_ns),
-            // The host has no lease of this client on it, whatever was hoped.
-            (Some(frame), Err(_)) => frame.leased.store(false, Ordering::Release),
+            (Some(frame), Err(_)) => frame.refuse(),
             // Granted, but dropped meanwhile.
             (None, Ok(_)) => self.link.unlock(reply.serial),
             (None, Err(_)) => {}
@@ -218,8 +214,7 @@ impl Connection {
         };
         let buffer = self.buffers.resolve(event, descriptors, &format)?;
         let meta = meta(event, &buffer)?;
-        let (frame, weak) = ReceivedFrame::new(Inner {
-            link: self.link.clone(),
+        let contents = Contents {
             buffer,
             format,
             meta,
@@ -227,12 +222,8 @@ impl Connection {
             publish_ns: event.publish_ns.get(),
             received_ns: monotonic_ns(),
             skipped: Skipped(event.skipped.map(zerocopy::little_endian::U32::get)),
-            deadline_ns: AtomicU64::new(event.expires_ns.get()),
-            revoked: AtomicBool::new(false),
-            leased: AtomicBool::new(event.leased != 0),
-        });
-        self.held.add(weak);
-        Ok(frame)
+        };
+        Ok(self.held.add(&self.link, contents, event.expires_ns.get(), event.leased != 0))
     }
 }
 
@@ -277,32 +268,5 @@ impl AsFd for Connection {
 impl AsRawFd for Connection {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
-    }
-}
-
-/// The frames in the user's hands, so that a message about one finds it.
-#[derive(Debug)]
-struct Held {
-    frames: Vec<Weak<Inner>>,
-    prune_at: usize,
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self { frames: Vec::with_capacity(PRUNE_HELD_AT), prune_at: PRUNE_HELD_AT }
-    }
-}
-
-impl Held {
-    fn add(&mut self, frame: Weak<Inner>) {
-        if self.frames.len() >= self.prune_at {
-            self.frames.retain(|frame| frame.strong_count() > 0);
-            self.prune_at = (self.frames.len() * 2).max(PRUNE_HELD_AT);
-        }
-        self.frames.push(frame);
-    }
-
-    fn find(&self, serial: u64) -> Option<Arc<Inner>> {
-        self.frames.iter().rev().filter_map(Weak::upgrade).find(|frame| frame.serial == serial)
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use vs_frame::clock::monotonic_ns;
@@ -39,11 +39,26 @@ impl Skipped {
 /// The right ends at the deadline, when the host revokes the lease, or with the connection.
 /// The bytes may then be those of a later picture: [`map`](Self::map) fails from that moment
 /// on, and [`FrameMap::finish`] tells it of a frame that ended while it was being read.
-#[derive(Clone)]
-pub struct ReceivedFrame(Arc<Inner>);
+pub struct ReceivedFrame(pub(super) Arc<Inner>);
 
+/// What the handles of a frame share.
+#[derive(Debug)]
 pub(super) struct Inner {
     pub(super) link: Arc<Link>,
+    pub(super) contents: Contents,
+    /// Until when the bytes surely stay as they are.
+    pub(super) deadline_ns: AtomicU64,
+    pub(super) revoked: AtomicBool,
+    /// The host may have a lease of this client on it.
+    pub(super) leased: AtomicBool,
+    /// Handles in the program's hands. The connection keeps the memory for a later frame, so
+    /// that the references to it do not tell.
+    pub(super) handles: AtomicUsize,
+}
+
+/// What came with the frame.
+#[derive(Debug)]
+pub(super) struct Contents {
     pub(super) buffer: Arc<Buffer>,
     pub(super) format: Arc<Format>,
     pub(super) meta: FrameMeta,
@@ -51,92 +66,92 @@ pub(super) struct Inner {
     pub(super) publish_ns: u64,
     pub(super) received_ns: u64,
     pub(super) skipped: Skipped,
-    /// Until when the bytes surely stay as they are.
-    pub(super) deadline_ns: AtomicU64,
-    pub(super) revoked: AtomicBool,
-    /// The host may have a lease of this client on it.
-    pub(super) leased: AtomicBool,
 }
 
-impl Drop for Inner {
+impl Clone for ReceivedFrame {
+    fn clone(&self) -> Self {
+        self.0.handles.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for ReceivedFrame {
     fn drop(&mut self) {
-        if *self.leased.get_mut() {
-            self.link.unlock(self.serial);
+        // What other threads did with their handles happened before this one unlocks.
+        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.leased.load(Ordering::Acquire) {
+            self.0.link.unlock(self.0.contents.serial);
         }
     }
 }
 
-impl Inner {
+impl ReceivedFrame {
     /// A lease on it was granted, or prolonged.
     pub(super) fn grant(&self, deadline_ns: u64) {
-        self.deadline_ns.store(deadline_ns, Ordering::Release);
-        self.leased.store(true, Ordering::Release);
+        self.0.deadline_ns.store(deadline_ns, Ordering::Release);
+        self.0.leased.store(true, Ordering::Release);
     }
 
     /// The host has taken it back: there is nothing left to unlock, and no way back, for
     /// the bytes may have changed.
     pub(super) fn revoke(&self) {
-        self.revoked.store(true, Ordering::Release);
-        self.leased.store(false, Ordering::Release);
+        self.0.revoked.store(true, Ordering::Release);
+        self.0.leased.store(false, Ordering::Release);
     }
-}
 
-impl ReceivedFrame {
-    pub(super) fn new(inner: Inner) -> (Self, std::sync::Weak<Inner>) {
-        let inner = Arc::new(inner);
-        let weak = Arc::downgrade(&inner);
-        (Self(inner), weak)
+    /// The host has no lease of this client on it, whatever was hoped.
+    pub(super) fn refuse(&self) {
+        self.0.leased.store(false, Ordering::Release);
     }
 
     /// Number of the frame in this life of the host, from 1. Frames that this client did
     /// not get leave gaps.
     #[must_use]
     pub fn serial(&self) -> u64 {
-        self.0.serial
+        self.0.contents.serial
     }
 
     /// How its bytes are laid out.
     #[must_use]
     pub fn format(&self) -> &Arc<Format> {
-        &self.0.format
+        &self.0.contents.format
     }
 
     /// Times, the source's own count, payload, flags.
     #[must_use]
     pub fn meta(&self) -> &FrameMeta {
-        &self.0.meta
+        &self.0.contents.meta
     }
 
     /// When the host published it, in ns of `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn publish_ns(&self) -> u64 {
-        self.0.publish_ns
+        self.0.contents.publish_ns
     }
 
     /// When this process received it, in ns of `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn received_ns(&self) -> u64 {
-        self.0.received_ns
+        self.0.contents.received_ns
     }
 
     /// What this client missed on this connection until this frame was sent.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
-        self.0.skipped
+        self.0.contents.skipped
     }
 
     /// The memory it lies in. Holding on to the buffer keeps its descriptors open, but
     /// gives no right to read it.
     #[must_use]
     pub fn buffer(&self) -> &Arc<Buffer> {
-        &self.0.buffer
+        &self.0.contents.buffer
     }
 
     /// Its memories: file descriptors (`AsFd`) to import into other interfaces, for as long
     /// as the frame is held.
     #[must_use]
     pub fn memories(&self) -> &[Memory] {
-        self.0.buffer.memories()
+        self.0.contents.buffer.memories()
     }
 
     /// Until when the bytes surely stay as they are, in ns of `CLOCK_MONOTONIC`. Moves when
@@ -185,7 +200,7 @@ impl ReceivedFrame {
     /// [`SendError`] if the request could not be sent.
     pub fn lock(&self, lease: Option<Duration>) -> Result<u64, SendError> {
         let lease_ns = lease.map_or(0, |lease| u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX).max(1));
-        let request = self.0.link.request_lock(self.0.serial, lease_ns)?;
+        let request = self.0.link.request_lock(self.0.contents.serial, lease_ns)?;
         // From here on the host may have a lease: dropping the frame before the answer
         // arrives must end it.
         self.0.leased.store(true, Ordering::Release);
@@ -199,8 +214,8 @@ impl ReceivedFrame {
     /// [`MapError`] if the frame may not be read any more, or cannot be mapped.
     pub fn map(&self) -> Result<FrameMap<'_>, MapError> {
         self.check()?;
-        let inner = &*self.0;
-        Ok(FrameMap { view: FrameView::new(inner.buffer.read()?, &inner.format, &inner.meta), frame: self })
+        let contents = &self.0.contents;
+        Ok(FrameMap { view: FrameView::new(contents.buffer.read()?, &contents.format, &contents.meta), frame: self })
     }
 
     /// Reads the frame with `read`, and makes sure afterwards that it was whole until the
@@ -220,9 +235,9 @@ impl ReceivedFrame {
 impl fmt::Debug for ReceivedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedFrame")
-            .field("serial", &self.0.serial)
-            .field("fourcc", &self.0.format.fourcc)
-            .field("meta", &self.0.meta)
+            .field("serial", &self.0.contents.serial)
+            .field("fourcc", &self.0.contents.format.fourcc)
+            .field("meta", &self.0.contents.meta)
             .field("leased", &self.is_leased())
             .finish_non_exhaustive()
     }

@@ -19,6 +19,7 @@ mod connection;
 mod error;
 mod frame;
 mod handshake;
+mod held;
 mod incoming;
 mod link;
 mod socket;

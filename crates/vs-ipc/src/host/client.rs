@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use vs_frame::BufferId;
 
+use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
 use super::stats::{ClientSnapshot, Skips};
 use crate::book::ClientKey;
@@ -56,8 +57,8 @@ pub(super) struct Client {
     pub(super) last_serial: u64,
     /// Why it did not get the newest frame; it gets it when that passes.
     pub(super) behind: Option<SkipReason>,
-    /// The socket is full; the poller tells when it is not.
-    pub(super) blocked: bool,
+    /// What the poller tells of it; set by [`Client::set_watch`] only.
+    pub(super) watch: Watch,
     /// A lease of it was revoked and it has said nothing since: it gets no frame that it
     /// would only hold until the next deadline.
     pub(super) suspended: bool,
@@ -91,7 +92,7 @@ impl Client {
             known: Vec::new(),
             last_serial: 0,
             behind: None,
-            blocked: false,
+            watch: Watch::Messages,
             suspended: false,
             unanswered: 0,
             outbox: VecDeque::new(),
@@ -101,6 +102,25 @@ impl Client {
             revoked: 0,
             stray_unlocks: 0,
         }
+    }
+
+    /// Says what the poller shall tell of it. That costs nothing if it is as before.
+    pub(super) fn set_watch(&mut self, poller: &Poller, key: usize, watch: Watch) {
+        if self.watch != watch && poller.watch(Member::Client(key), &self.socket, watch).is_ok() {
+            self.watch = watch;
+        }
+    }
+
+    /// Makes sure that the poller tells of its messages.
+    pub(super) fn hear(&mut self, poller: &Poller, key: usize) {
+        if self.watch == Watch::Nothing {
+            self.set_watch(poller, key, Watch::Messages);
+        }
+    }
+
+    /// Whether its socket was full; the poller tells when it is not.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.watch == Watch::MessagesAndRoom
     }
 
     /// Sends a control message, or keeps it until there is room.
@@ -140,6 +160,11 @@ impl Client {
     pub(super) fn skip(&mut self, reason: SkipReason) {
         self.skipped.count(reason);
         self.behind = Some(reason);
+    }
+
+    /// Whether each frame that it gets brings a lease.
+    pub(super) fn is_leased(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.mode == Mode::Leased)
     }
 
     pub(super) fn snapshot(&self, held: usize) -> Option<ClientSnapshot> {

@@ -9,6 +9,7 @@ use vs_frame::{BufferId, Frame, MemoryKind};
 use zerocopy::IntoBytes;
 
 use super::client::{Client, Trouble};
+use super::poller::Watch;
 use super::send::{Sent, send_record, send_with_fds};
 use super::{Host, Published};
 use crate::book::{LeaseBook, Refusal};
@@ -40,6 +41,9 @@ impl Host {
     pub fn publish(&mut self, frame: Frame) -> u64 {
         let publish_ns = monotonic_ns();
         self.expire(publish_ns);
+        if self.gathers() {
+            self.hear_the_indebted();
+        }
         let format = self.announce_format(&frame);
         self.remember_buffer(&frame);
         self.totals.published += 1;
@@ -63,21 +67,32 @@ impl Host {
         let mut gone = Vec::new();
         let Some(event) = self.book.frame(serial).map(|published| frame_event(serial, published)) else { return };
         let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.lifespan_ns() };
+        let gathers = self.gathers();
+        let mut unwatched = false;
         for (key, client) in &mut self.clients {
             match deliver(&mut self.book, client, event, terms) {
-                Delivery::Done => self.totals.delivered += 1,
+                Delivery::Done => {
+                    self.totals.delivered += 1;
+                    if gathers && client.is_leased() {
+                        client.set_watch(&self.poller, key, Watch::Nothing);
+                        unwatched = true;
+                    }
+                }
                 Delivery::Skipped(reason) => {
-                    client.skip(reason);
                     self.totals.skipped.count(reason);
+                    client.skip(reason);
+                    client.hear(&self.poller, key);
                 }
                 Delivery::Full => {
-                    client.skip(SkipReason::NotReading);
                     self.totals.skipped.count(SkipReason::NotReading);
-                    client.blocked = true;
-                    let _ = self.poller.watch_writable(key, &client.socket, true);
+                    client.skip(SkipReason::NotReading);
+                    client.set_watch(&self.poller, key, Watch::MessagesAndRoom);
                 }
                 Delivery::Gone => gone.push(key),
             }
+        }
+        if unwatched {
+            self.begin_gathering(terms.now_ns);
         }
         for key in gone {
             self.give_up(key, Trouble::Closed);
@@ -85,8 +100,9 @@ impl Host {
     }
 
     fn skip_for_all(&mut self) {
-        for (_, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
+        for (key, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
             client.skip(SkipReason::Pool);
+            client.hear(&self.poller, key);
             self.totals.skipped.count(SkipReason::Pool);
         }
     }
@@ -201,9 +217,7 @@ impl Host {
         self.buffers.retain(|(_, buffer)| buffer.strong_count() > 0);
         for id in gone {
             let knows = |client: &Client| client.known.contains(&id);
-            let keys: Vec<usize> =
-                self.clients.iter().filter(|(_, client)| knows(client)).map(|(key, _)| key).collect();
-            for key in keys {
+            for key in self.keys_where(knows) {
                 self.clients[key].known.retain(|known| *known != id);
                 let message = BufferRetired { buffer: id.0.into(), ..BufferRetired::default() };
                 self.control(key, wire::record(message, &[]));
@@ -245,7 +259,7 @@ fn frame_event(serial: u64, published: &Published) -> FrameEvent {
 /// Sends one frame to one client, with a lease or a promise.
 fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: FrameEvent, terms: Terms) -> Delivery {
     let Some(identity) = &client.identity else { return Delivery::Done };
-    if client.blocked || client.suspended || client.has_backlog() {
+    if client.is_blocked() || client.suspended || client.has_backlog() {
         return Delivery::Skipped(SkipReason::NotReading);
     }
     let (holder, mode, serial) = (identity.book, identity.mode, event.serial.get());

@@ -7,13 +7,19 @@
 //! left alone.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Stat};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use tokio_seqpacket::UnixSeqpacketListener;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+
+/// Clients that may wait to be accepted. All that a stream may have can come at once, after
+/// the daemon has been started anew; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 1024;
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// Why a socket could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +45,7 @@ pub enum BindError {
 /// A listening socket that removes its name when it is dropped.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: UnixSeqpacketListener,
+    socket: OwnedFd,
     path: PathBuf,
     /// What was put there, so that somebody else's later socket is not removed.
     placed: Stat,
@@ -55,7 +61,16 @@ impl Listener {
         let temporary = temporary_name(path);
         // A left-over of a daemon with the same process number.
         let _ = rustix::fs::unlink(&temporary);
-        let socket = UnixSeqpacketListener::bind(&temporary).map_err(system("create"))?;
+        let create = || -> io::Result<OwnedFd> {
+            let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
+            bind(&socket, &SocketAddrUnix::new(&temporary)?)?;
+            listen(&socket, BACKLOG)?;
+            Ok(socket)
+        };
+        let socket = create().map_err(|source| {
+            let _ = rustix::fs::unlink(&temporary);
+            system("create")(source)
+        })?;
         let place = || -> io::Result<Stat> {
             rustix::fs::chmod(&temporary, Mode::from_raw_mode(mode))?;
             if let Some(group) = group {
@@ -73,11 +88,19 @@ impl Listener {
         }
     }
 
-    /// Waits for a client. Safe to cancel.
-    pub(super) async fn accept(&mut self) -> io::Result<OwnedFd> {
-        let socket = self.socket.accept().await?;
-        // The host polls its clients itself, in batches; tokio shall not watch them too.
-        Ok(socket.into())
+    /// The next client; `None` if there is none yet.
+    pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        match accept_with(&self.socket, FLAGS) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -104,13 +127,12 @@ fn check_vacant(path: &Path) -> Result<(), BindError> {
         return Err(BindError::NotASocket(path.to_owned()));
     }
     let answers = || -> rustix::io::Result<()> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let probe = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
         rustix::net::connect(&probe, &SocketAddrUnix::new(path)?)
     };
     match answers() {
         // EAGAIN: there is a listener whose backlog is full.
-        Ok(()) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::PROTOTYPE) => Err(BindError::InUse(path.to_owned())),
+        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(BindError::InUse(path.to_owned())),
         Err(_) => Ok(()),
     }
 }

@@ -10,8 +10,10 @@
 //! that client alone, the [`book`](crate::book) bounds what it holds and for how long, and
 //! whoever breaks the protocol loses its connection with a [`GoodbyeReason`].
 
+mod alarm;
 mod client;
 mod deliver;
+mod gather;
 mod listener;
 mod options;
 mod poller;
@@ -19,18 +21,18 @@ mod requests;
 mod send;
 mod stats;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use slab::Slab;
-use tokio::time::Instant;
 use vs_frame::clock::{NS_PER_MS, monotonic_ns};
 use vs_frame::{Buffer, BufferId, Format, Frame};
 
+use self::alarm::Alarm;
 use self::client::{Client, OUTBOX_MAX, Peer, SEND_BUFFER, Trouble};
+use self::gather::Gathering;
 use self::listener::Listener;
-use self::poller::{Poller, Ready};
+use self::poller::{Member, Poller, Ready, Watch};
 use self::send::send_record;
 use self::stats::Totals;
 use crate::book::{LeaseBook, Limits};
@@ -47,16 +49,9 @@ const HANDSHAKE_NS: u64 = 2000 * NS_PER_MS;
 /// anyway; the timer is for streams that stand still, and need not fire between frames.
 const EXPIRY_SLACK_NS: u64 = 20 * NS_PER_MS;
 
-/// From so many clients on, unlocks are gathered for [`GATHER`] instead of waking the thread
-/// one by one, unless somebody waits for a credit.
-const GATHER_FROM: usize = 8;
-
-/// Short beside a frame interval, long beside the time in which clients answer a frame.
-const GATHER: Duration = Duration::from_millis(1);
-
 /// Pause after the system had no descriptor or memory for a connection. The pending client
 /// stays in the backlog, so without it the thread would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE_NS: u64 = 100 * NS_PER_MS;
 
 /// The publisher of one stream. See the module.
 #[derive(Debug)]
@@ -64,6 +59,7 @@ pub struct Host {
     options: HostOptions,
     listener: Listener,
     poller: Poller,
+    alarm: Alarm,
     clients: Slab<Client>,
     next_client: u64,
     book: LeaseBook<Published>,
@@ -72,10 +68,9 @@ pub struct Host {
     /// Buffers that some client knows, to tell when one will not come again.
     buffers: Vec<(BufferId, Weak<Buffer>)>,
     totals: Totals,
-    /// Until when unlocks may gather.
-    gather_until: Option<Instant>,
+    gathering: Gathering,
     /// Until when no connection is accepted.
-    accept_after: Option<Instant>,
+    accept_after_ns: Option<u64>,
     /// The earliest time at which a silent connection is due.
     handshake_due_ns: Option<u64>,
     ready: Vec<Ready>,
@@ -95,23 +90,27 @@ pub enum HostError {
     /// The socket could not be published.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The system gave no poller.
+    /// The system gave no poller or no timer.
     #[error("cannot watch the clients of a stream: {0}")]
-    Poll(#[source] std::io::Error),
+    Poll(#[from] std::io::Error),
 }
 
 impl Host {
     /// Publishes a stream, in state [`StreamState::Waiting`]. Must be called on a tokio
-    /// runtime with I/O and time enabled.
+    /// runtime with I/O enabled.
     ///
     /// # Errors
     /// [`HostError`] if the socket or the poller cannot be had.
     pub fn bind(options: HostOptions) -> Result<Self, HostError> {
         let listener = Listener::bind(&options.path, options.mode, options.group)?;
+        let (poller, alarm) = (Poller::new()?, Alarm::new()?);
+        poller.add(Member::Listener, &listener)?;
+        poller.add(Member::Alarm, &alarm)?;
         let limits = Limits { frames: options.frames, lease_max_ns: options.lease_max_ns };
         Ok(Self {
             listener,
-            poller: Poller::new().map_err(HostError::Poll)?,
+            poller,
+            alarm,
             clients: Slab::new(),
             next_client: 1,
             book: LeaseBook::new(limits),
@@ -119,8 +118,8 @@ impl Host {
             state: (StreamState::Waiting, String::new()),
             buffers: Vec::new(),
             totals: Totals::default(),
-            gather_until: None,
-            accept_after: None,
+            gathering: Gathering::default(),
+            accept_after_ns: None,
             handshake_due_ns: None,
             ready: Vec::new(),
             options,
@@ -182,8 +181,7 @@ impl Host {
 
     /// Ends all connections with a reason. The socket goes when the host is dropped.
     pub fn close(&mut self, reason: GoodbyeReason, text: &str) {
-        let keys: Vec<usize> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.keys_where(|_| true) {
             self.dismiss(key, reason, text);
         }
     }
@@ -193,52 +191,52 @@ impl Host {
     /// # Errors
     /// [`HostError::Poll`] if the system fails; the host cannot go on then.
     pub async fn turn(&mut self) -> Result<(), HostError> {
-        let due = self.due();
-        tokio::select! {
-            () = sleep_until(self.gather_until) => self.gather_until = None,
-            polled = self.poller.ready(&mut self.ready), if self.gather_until.is_none() => {
-                polled.map_err(HostError::Poll)?;
-                self.serve_ready();
-            }
-            accepted = self.listener.accept(), if self.accept_after.is_none() => self.admit(accepted),
-            () = sleep_until(self.accept_after) => self.accept_after = None,
-            () = sleep_until(due) => self.look_after_deadlines(),
+        if let Some(due_ns) = self.due_ns() {
+            self.alarm.set(due_ns)?;
         }
+        self.poller.ready(&mut self.ready).await?;
+        self.serve_ready();
         Ok(())
     }
 
-    /// When deadlines must be looked at.
-    fn due(&self) -> Option<Instant> {
+    /// When there is something to do although nobody says anything.
+    fn due_ns(&self) -> Option<u64> {
         let expiry = self.book.next_end_ns().map(|end| end.saturating_add(EXPIRY_SLACK_NS));
-        let due_ns = expiry.into_iter().chain(self.handshake_due_ns).min()?;
-        Some(Instant::now() + Duration::from_nanos(due_ns.saturating_sub(monotonic_ns())))
+        let others = [self.gathering.due_ns(), self.handshake_due_ns, self.accept_after_ns];
+        others.into_iter().chain([expiry]).flatten().min()
     }
 
-    fn look_after_deadlines(&mut self) {
+    fn on_alarm(&mut self) {
+        self.alarm.clear();
         let now_ns = monotonic_ns();
         self.expire(now_ns);
+        self.gather(now_ns);
         if self.handshake_due_ns.is_some_and(|due| due <= now_ns) {
             self.end_silent_connections(now_ns);
+        }
+        if self.accept_after_ns.is_some_and(|due| due <= now_ns) {
+            self.accept_after_ns = None;
+            let _ = self.poller.watch(Member::Listener, &self.listener, Watch::Messages);
         }
     }
 
     fn end_silent_connections(&mut self, now_ns: u64) {
         let silent = |client: &Client| client.identity.is_none();
         let due = |client: &Client| client.connected_ns.saturating_add(HANDSHAKE_NS);
-        let late: Vec<usize> =
-            self.clients.iter().filter(|(_, c)| silent(c) && due(c) <= now_ns).map(|(key, _)| key).collect();
-        for key in late {
+        for key in self.keys_where(|client| silent(client) && due(client) <= now_ns) {
             self.dismiss(key, GoodbyeReason::HandshakeTimeout, "no HELLO within 2 s");
         }
         self.handshake_due_ns = self.clients.iter().filter(|(_, c)| silent(c)).map(|(_, c)| due(c)).min();
     }
 
-    fn admit(&mut self, accepted: std::io::Result<OwnedFd>) {
-        let socket = match accepted {
-            Ok(socket) => socket,
+    fn admit(&mut self) {
+        let socket = match self.listener.accept() {
+            Ok(Some(socket)) => socket,
+            Ok(None) => return,
             Err(error) => {
                 tracing::warn!(stream = self.options.stream, %error, "cannot accept a client; pausing");
-                self.accept_after = Some(Instant::now() + ACCEPT_PAUSE);
+                self.accept_after_ns = Some(monotonic_ns().saturating_add(ACCEPT_PAUSE_NS));
+                let _ = self.poller.watch(Member::Listener, &self.listener, Watch::Nothing);
                 return;
             }
         };
@@ -255,7 +253,7 @@ impl Host {
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
         let now_ns = monotonic_ns();
         let entry = self.clients.vacant_entry();
-        if self.poller.add(entry.key(), &socket).is_ok() {
+        if self.poller.add(Member::Client(entry.key()), &socket).is_ok() {
             entry.insert(Client::new(self.next_client, socket, peer, now_ns));
             self.next_client += 1;
             let due = now_ns.saturating_add(HANDSHAKE_NS);
@@ -274,39 +272,37 @@ impl Host {
         Ok(())
     }
 
-    /// Serves the clients that the poller has listed. When there are many and none is short
-    /// of credit, what they say next may gather for a moment.
+    /// Serves those that the poller has listed.
     fn serve_ready(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         for event in &ready {
-            if event.writable {
-                self.on_writable(event.key);
-            }
-            if event.readable {
-                self.on_readable(event.key);
+            match event.member {
+                Member::Listener => self.admit(),
+                Member::Alarm => self.on_alarm(),
+                Member::Client(key) => {
+                    if event.writable {
+                        self.on_writable(key);
+                    }
+                    if event.readable {
+                        self.on_readable(key);
+                    }
+                }
             }
         }
         self.ready = ready;
         self.ready.clear();
-        if self.clients.len() >= GATHER_FROM && !self.anyone_waits() {
-            self.gather_until = Some(Instant::now() + GATHER);
-        }
     }
 
-    /// Whether a client waits for an answer that its own next message brings.
-    fn anyone_waits(&self) -> bool {
-        self.clients.iter().any(|(_, client)| {
-            let leased = client.identity.as_ref().is_some_and(|identity| identity.mode == wire::Mode::Leased);
-            !leased || client.behind.is_some()
-        })
+    /// The keys of those clients.
+    fn keys_where(&self, condition: impl Fn(&Client) -> bool) -> Vec<usize> {
+        self.clients.iter().filter(|(_, client)| condition(client)).map(|(key, _)| key).collect()
     }
 
     fn on_writable(&mut self, key: usize) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let flushed = client.flush();
         if !client.has_backlog() {
-            client.blocked = false;
-            let _ = self.poller.watch_writable(key, &client.socket, false);
+            client.set_watch(&self.poller, key, Watch::Messages);
         }
         match flushed {
             Ok(()) => self.offer_newest(key),
@@ -318,9 +314,8 @@ impl Host {
     fn control(&mut self, key: usize, record: Vec<u8>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let outcome = client.send_control(record);
-        if client.has_backlog() && !client.blocked {
-            client.blocked = true;
-            let _ = self.poller.watch_writable(key, &client.socket, true);
+        if client.has_backlog() {
+            client.set_watch(&self.poller, key, Watch::MessagesAndRoom);
         }
         if let Err(trouble) = outcome {
             self.give_up(key, trouble);
@@ -329,9 +324,7 @@ impl Host {
 
     /// Sends a control message to everyone who has said HELLO.
     fn broadcast(&mut self, record: &[u8]) {
-        let keys: Vec<usize> =
-            self.clients.iter().filter(|(_, client)| client.identity.is_some()).map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.keys_where(|client| client.identity.is_some()) {
             self.control(key, record.to_vec());
         }
     }
@@ -389,12 +382,4 @@ fn goodbye_record(reason: GoodbyeReason, text: &str) -> Vec<u8> {
         ..wire::Goodbye::default()
     };
     wire::record(message, text.as_bytes())
-}
-
-/// Waits for a moment that may never be set.
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! All client sockets of a host behind one descriptor.
+//! All that a host waits for, behind one descriptor: its listening socket, its clients, its
+//! alarm.
 //!
-//! The clients sit in an epoll set of their own, and only that set is registered with the
-//! runtime. So a burst of unlocks costs one wake-up and one `epoll_wait`, however many
-//! clients sent them, and the host can choose to let them gather for a moment.
+//! They sit in an epoll set of their own, and only that set is registered with the runtime.
+//! So a burst of messages costs one wake-up and one `epoll_wait`, however many clients sent
+//! them, and the runtime has one thing to look at when a frame comes, not four.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -17,16 +18,37 @@ use tokio::io::unix::AsyncFd;
 /// Clients served in one go, before the source gets its turn again.
 const BATCH: usize = 64;
 
+/// Numbers that no client has: clients have small keys.
+const LISTENER: u64 = u64::MAX;
+const ALARM: u64 = u64::MAX - 1;
+
 #[derive(Debug)]
 pub(super) struct Poller {
     set: AsyncFd<OwnedFd>,
     events: Box<[MaybeUninit<Event>; BATCH]>,
 }
 
-/// What a client's socket is ready for.
+/// Who is in the set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Member {
+    Listener,
+    Alarm,
+    /// A client by its key.
+    Client(usize),
+}
+
+/// What to wake for. The end of a connection always wakes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Watch {
+    Nothing,
+    Messages,
+    MessagesAndRoom,
+}
+
+/// What a member is ready for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ready {
-    pub(super) key: usize,
+    pub(super) member: Member,
     pub(super) writable: bool,
     pub(super) readable: bool,
 }
@@ -41,34 +63,33 @@ impl Poller {
         Ok(Self { set, events: Box::new([MaybeUninit::uninit(); BATCH]) })
     }
 
-    pub(super) fn add(&self, key: usize, socket: impl AsFd) -> io::Result<()> {
-        epoll::add(&self.set, socket, EventData::new_u64(key as u64), EventFlags::IN)?;
+    /// Takes a member in, watched for messages.
+    pub(super) fn add(&self, member: Member, file: impl AsFd) -> io::Result<()> {
+        epoll::add(&self.set, file, member.data(), Watch::Messages.flags())?;
         Ok(())
     }
 
-    /// Whether to wake for room in the socket as well.
-    pub(super) fn watch_writable(&self, key: usize, socket: impl AsFd, writable: bool) -> io::Result<()> {
-        let flags = if writable { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
-        epoll::modify(&self.set, socket, EventData::new_u64(key as u64), flags)?;
+    pub(super) fn watch(&self, member: Member, file: impl AsFd, watch: Watch) -> io::Result<()> {
+        epoll::modify(&self.set, file, member.data(), watch.flags())?;
         Ok(())
     }
 
-    pub(super) fn remove(&self, socket: impl AsFd) {
+    pub(super) fn remove(&self, file: impl AsFd) {
         // Fails only if it is not in the set.
-        let _ = epoll::delete(&self.set, socket);
+        let _ = epoll::delete(&self.set, file);
     }
 
-    /// Waits until a client has something to say, then lists at most [`BATCH`] of them.
+    /// Waits until a member has something to say, then lists at most [`BATCH`] of them.
     /// Safe to cancel: nothing is taken before it returns.
     pub(super) async fn ready(&mut self, list: &mut Vec<Ready>) -> io::Result<()> {
         loop {
             let mut guard = self.set.readable().await?;
             let (events, _) = epoll::wait(guard.get_inner(), &mut self.events[..], Some(&Timespec::default()))?;
             list.extend(events.iter().map(|event| {
-                // The kernel's structure is packed: copy the field, never borrow it.
-                let flags = event.flags;
+                // The kernel's structure is packed: copy the fields, never borrow them.
+                let (flags, data) = (event.flags, event.data);
                 Ready {
-                    key: event.data.u64() as usize,
+                    member: Member::of(data),
                     writable: flags.contains(EventFlags::OUT),
                     readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
                 }
@@ -77,6 +98,34 @@ impl Poller {
                 return Ok(());
             }
             guard.clear_ready();
+        }
+    }
+}
+
+impl Member {
+    fn data(self) -> EventData {
+        EventData::new_u64(match self {
+            Self::Listener => LISTENER,
+            Self::Alarm => ALARM,
+            Self::Client(key) => key as u64,
+        })
+    }
+
+    fn of(data: EventData) -> Self {
+        match data.u64() {
+            LISTENER => Self::Listener,
+            ALARM => Self::Alarm,
+            key => Self::Client(key as usize),
+        }
+    }
+}
+
+impl Watch {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Nothing => EventFlags::empty(),
+            Self::Messages => EventFlags::IN,
+            Self::MessagesAndRoom => EventFlags::IN | EventFlags::OUT,
         }
     }
 }
