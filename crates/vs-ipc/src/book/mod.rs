@@ -12,14 +12,18 @@
 //!
 //! The limits it keeps: a client never holds more than its credits, no lease outlives its
 //! deadline, and all together never hold more than [`Limits::frames`], so that the source
-//! always has buffers left to fill.
+//! always has buffers left to fill. Below that, whoever holds much makes room for whoever
+//! holds little; [`shares`] has the rules.
 
 #[cfg(test)]
 mod model;
+mod shares;
 
 use std::collections::VecDeque;
 
 use slab::Slab;
+
+use self::shares::{PROMPT_NS, Scarcity, UserKey, Users};
 
 /// Names a client in the book. Reused after the client has left.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -34,6 +38,15 @@ pub struct Limits {
     pub lease_max_ns: u64,
 }
 
+/// Who a client is, as far as its share goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// Frames that it may hold at once.
+    pub credits: usize,
+    /// The user it belongs to; users share the frames.
+    pub uid: u32,
+}
+
 /// Why a lease was not granted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -43,6 +56,9 @@ pub enum Refusal {
     /// The client holds as many frames as it may.
     #[error("no credit left")]
     NoCredit,
+    /// The client, or its user, holds more than its share while frames are scarce.
+    #[error("frames are scarce, and others hold less")]
+    Scarce,
 }
 
 /// A lease that ended because its deadline passed.
@@ -52,6 +68,8 @@ pub struct Expired {
     pub client: ClientKey,
     /// On which frame.
     pub serial: u64,
+    /// How many leases of this client have ended so in a row.
+    pub strikes: u32,
 }
 
 /// See the module.
@@ -61,6 +79,7 @@ pub struct LeaseBook<T> {
     /// In the order of their serials.
     entries: VecDeque<Entry<T>>,
     holders: Slab<Holder>,
+    users: Users,
     last_serial: u64,
     newest: Option<u64>,
     /// No lease or lifespan ends before this time, so until then there is nothing to look for.
@@ -79,7 +98,19 @@ struct Entry<T> {
 #[derive(Debug)]
 struct Holder {
     credits: usize,
+    user: UserKey,
     leases: Vec<Lease>,
+    /// Leases that ended by their deadline since the last one that was given back.
+    strikes: u32,
+    /// The last lease was given back within [`PROMPT_NS`].
+    prompt: bool,
+}
+
+impl Holder {
+    /// Whoever lets leases run out gets one frame at a time, until it gives one back.
+    fn credits_now(&self) -> usize {
+        if self.strikes > 0 { self.credits.min(1) } else { self.credits }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +131,7 @@ impl<T> LeaseBook<T> {
             limits,
             entries: VecDeque::new(),
             holders: Slab::new(),
+            users: Users::default(),
             last_serial: 0,
             newest: None,
             next_end_ns: NEVER,
@@ -157,20 +189,25 @@ impl<T> LeaseBook<T> {
     /// Whether the client may hold a further frame.
     #[must_use]
     pub fn has_credit(&self, client: ClientKey) -> bool {
-        self.holders.get(client.0).is_some_and(|holder| holder.leases.len() < holder.credits)
+        self.holders.get(client.0).is_some_and(|holder| holder.leases.len() < holder.credits_now())
     }
 
-    /// Enters a client that may hold `credits` frames at once.
-    pub fn add_client(&mut self, credits: usize) -> ClientKey {
-        ClientKey(self.holders.insert(Holder { credits, leases: Vec::with_capacity(credits) }))
+    /// Enters a client.
+    pub fn add_client(&mut self, claim: Claim) -> ClientKey {
+        let Claim { credits, uid } = claim;
+        let user = self.users.join(uid);
+        let leases = Vec::with_capacity(credits);
+        ClientKey(self.holders.insert(Holder { credits, user, leases, strikes: 0, prompt: false }))
     }
 
     /// Takes a client out; its frames are free at once. Returns how many it held.
     pub fn remove_client(&mut self, client: ClientKey) -> usize {
         let Some(holder) = self.holders.try_remove(client.0) else { return 0 };
         for lease in &holder.leases {
+            self.users.release(holder.user, lease.serial);
             self.release(lease.serial);
         }
+        self.users.leave(holder.user);
         holder.leases.len()
     }
 
@@ -213,17 +250,21 @@ impl<T> LeaseBook<T> {
     /// [`Refusal`].
     pub fn lock(&mut self, client: ClientKey, serial: u64, now_ns: u64, lease_ns: u64) -> Result<u64, Refusal> {
         let index = self.index(serial).ok_or(Refusal::Gone)?;
+        let scarcity = self.scarcity();
         let holder = self.holders.get_mut(client.0).ok_or(Refusal::Gone)?;
         let max_ns = self.limits.lease_max_ns;
         let wanted = now_ns.saturating_add(lease_ns);
         let deadline_ns = if let Some(lease) = holder.leases.iter_mut().find(|lease| lease.serial == serial) {
             lease.deadline_ns = wanted.min(lease.granted_ns.saturating_add(max_ns));
             lease.deadline_ns
-        } else if holder.leases.len() >= holder.credits {
+        } else if holder.leases.len() >= holder.credits_now() {
             return Err(Refusal::NoCredit);
+        } else if !scarcity.allows(holder) || !self.users.may_hold(holder.user, serial, self.limits.frames) {
+            return Err(Refusal::Scarce);
         } else {
             let deadline_ns = wanted.min(now_ns.saturating_add(max_ns));
             holder.leases.push(Lease { serial, granted_ns: now_ns, deadline_ns });
+            self.users.hold(holder.user, serial);
             self.entries[index].leases += 1;
             deadline_ns
         };
@@ -237,8 +278,13 @@ impl<T> LeaseBook<T> {
         let holder = self.holders.get_mut(client.0)?;
         let index = holder.leases.iter().position(|lease| lease.serial == serial)?;
         let lease = holder.leases.swap_remove(index);
+        let held_ns = now_ns.saturating_sub(lease.granted_ns);
+        holder.strikes = 0;
+        holder.prompt = held_ns <= PROMPT_NS;
+        let user = holder.user;
+        self.users.release(user, serial);
         self.release(serial);
-        Some(now_ns.saturating_sub(lease.granted_ns))
+        Some(held_ns)
     }
 
     /// Promises that frame `serial` stays untouched until `end_ns`.
@@ -266,13 +312,17 @@ impl<T> LeaseBook<T> {
         let mut ended: Vec<u64> = Vec::new();
         let mut next_end_ns = NEVER;
         for (key, holder) in &mut self.holders {
-            holder.leases.retain(|lease| {
+            let Holder { leases, user, strikes, prompt, .. } = holder;
+            leases.retain(|lease| {
                 let alive = now_ns < lease.deadline_ns;
                 if alive {
                     next_end_ns = next_end_ns.min(lease.deadline_ns);
                 } else {
+                    *strikes = strikes.saturating_add(1);
+                    *prompt = false;
+                    self.users.release(*user, lease.serial);
                     ended.push(lease.serial);
-                    expired(Expired { client: ClientKey(key), serial: lease.serial });
+                    expired(Expired { client: ClientKey(key), serial: lease.serial, strikes: *strikes });
                 }
                 alive
             });
@@ -290,6 +340,12 @@ impl<T> LeaseBook<T> {
         self.next_end_ns = next_end_ns;
         let newest = self.newest;
         self.entries.retain(|entry| entry.is_needed(newest));
+    }
+
+    /// How scarce frames are now.
+    fn scarcity(&self) -> Scarcity {
+        let old = self.entries.len() - usize::from(self.newest.is_some());
+        Scarcity::of(old, self.limits.frames)
     }
 
     fn index(&self, serial: u64) -> Option<usize> {

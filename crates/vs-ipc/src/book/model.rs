@@ -3,14 +3,15 @@
 //! after each one every invariant that users rely on.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{ClientKey, LeaseBook, Limits};
+use super::shares::COMFORT;
+use super::{Claim, ClientKey, LeaseBook, Limits, Refusal};
 
-const LIMITS: Limits = Limits { frames: 5, lease_max_ns: 100 };
+const LIMITS: Limits = Limits { frames: 8, lease_max_ns: 100 };
 const LIFESPAN_NS: u64 = 30;
 
 /// Everything that can happen to a book.
@@ -21,6 +22,7 @@ enum Op {
     },
     Connect {
         credits: usize,
+        uid: u32,
     },
     /// Clients and serials are picked relative to those that exist, sometimes beyond them.
     Disconnect {
@@ -44,7 +46,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => any::<bool>().prop_map(|promise| Op::Publish { promise }),
-        1 => (0..4usize).prop_map(|credits| Op::Connect { credits }),
+        1 => (0..6usize, 0..3u32).prop_map(|(credits, uid)| Op::Connect { credits, uid }),
         1 => (0..6usize).prop_map(|client| Op::Disconnect { client }),
         6 => (0..6usize, 0..8u64, 0..150u64).prop_map(|(client, back, lease_ns)| Op::Lock { client, back, lease_ns }),
         4 => (0..6usize, 0..8u64).prop_map(|(client, back)| Op::Unlock { client, back }),
@@ -66,11 +68,22 @@ impl Drop for Tracked {
     }
 }
 
+#[derive(Clone, Copy)]
+struct Client {
+    claim: Claim,
+    strikes: u32,
+}
+
+impl Client {
+    fn credits(self) -> usize {
+        if self.strikes > 0 { self.claim.credits.min(1) } else { self.claim.credits }
+    }
+}
+
 /// What should be true, kept in the most obvious way.
 #[derive(Default)]
 struct Model {
-    /// Credits of each client.
-    clients: BTreeMap<usize, usize>,
+    clients: BTreeMap<usize, Client>,
     /// (client, serial) → (granted, deadline).
     leases: BTreeMap<(usize, u64), (u64, u64)>,
     /// serial → end of lifespan.
@@ -93,6 +106,31 @@ impl Model {
     fn held(&self, client: usize) -> usize {
         self.leases.keys().filter(|(holder, _)| *holder == client).count()
     }
+
+    /// The frames that the users chosen by `of` hold, once for each user.
+    fn held_by(&self, of: impl Fn(u32) -> bool) -> usize {
+        let uid = |client: usize| self.clients[&client].claim.uid;
+        let held = self.leases.keys().map(|(client, serial)| (uid(*client), *serial));
+        held.filter(|(uid, _)| of(*uid)).collect::<BTreeSet<_>>().len()
+    }
+
+    fn users(&self) -> usize {
+        self.clients.values().map(|client| client.claim.uid).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether its user's share lets a client have one more frame.
+    fn has_share(&self, client: usize, serial: u64) -> bool {
+        let uid = self.clients[&client].claim.uid;
+        let mine = |(holder, held): &(usize, u64)| *held == serial && self.clients[holder].claim.uid == uid;
+        let left = LIMITS.frames - self.held_by(|other| other != uid).min(LIMITS.frames);
+        self.users() == 1 || self.leases.keys().any(mine) || self.held_by(|user| user == uid) < (left / 2).max(1)
+    }
+
+    /// Whether frames are so scarce that not everybody gets one.
+    fn is_scarce(&self) -> bool {
+        let old = self.live().iter().filter(|serial| Some(**serial) != self.newest).count();
+        LIMITS.frames - old.min(LIMITS.frames) <= COMFORT
+    }
 }
 
 struct Run {
@@ -109,9 +147,11 @@ impl Run {
     fn apply(&mut self, op: &Op) {
         match *op {
             Op::Publish { promise } => self.publish(promise),
-            Op::Connect { credits } => {
-                let key = self.book.add_client(credits);
-                assert!(self.model.clients.insert(key.0, credits).is_none(), "a key in use was given again");
+            Op::Connect { credits, uid } => {
+                let claim = Claim { credits, uid };
+                let key = self.book.add_client(claim);
+                let before = self.model.clients.insert(key.0, Client { claim, strikes: 0 });
+                assert!(before.is_none(), "a key in use was given again");
             }
             Op::Disconnect { client } => {
                 let held = self.model.held(client);
@@ -125,6 +165,9 @@ impl Run {
                 let lease = self.model.leases.remove(&(client, serial));
                 let held_for = self.book.unlock(ClientKey(client), serial, self.model.now);
                 assert_eq!(held_for, lease.map(|(granted, _)| self.model.now - granted));
+                if let (Some(_), Some(client)) = (lease, self.model.clients.get_mut(&client)) {
+                    client.strikes = 0;
+                }
             }
             Op::Advance { ns } => self.advance(ns),
             Op::ForgetNewest => {
@@ -163,7 +206,12 @@ impl Run {
         let expected = match (known, held) {
             (None, _) => None,
             (Some(_), Some((granted, _))) => Some((granted, (now + lease_ns).min(granted + LIMITS.lease_max_ns))),
-            (Some(credits), None) if self.model.held(client) >= credits => None,
+            (Some(known), None) if self.model.held(client) >= known.credits() => None,
+            (Some(_), None) if !self.model.has_share(client, serial) => None,
+            (Some(_), None) if answer == Err(Refusal::Scarce) => {
+                assert!(self.model.is_scarce(), "refused while there was enough for everybody");
+                None
+            }
             (Some(_), None) => Some((now, now + lease_ns.min(LIMITS.lease_max_ns))),
         };
         assert_eq!(answer.ok(), expected.map(|(_, deadline)| deadline));
@@ -176,7 +224,13 @@ impl Run {
         self.model.now += ns;
         let now = self.model.now;
         let mut expired = Vec::new();
-        self.book.expire(now, |end| expired.push((end.client.0, end.serial)));
+        self.book.expire(now, |end| {
+            if let Some(client) = self.model.clients.get_mut(&end.client.0) {
+                client.strikes += 1;
+                assert_eq!(client.strikes, end.strikes);
+            }
+            expired.push((end.client.0, end.serial));
+        });
         let due: Vec<_> = self.model.leases.iter().filter(|(_, (_, end))| *end <= now).map(|(key, _)| *key).collect();
         expired.sort_unstable();
         assert_eq!(expired, due, "exactly the leases whose time has come");
@@ -189,9 +243,9 @@ impl Run {
         assert_eq!(self.book.len(), live.len());
         assert!(live.iter().all(|serial| self.book.frame(*serial).is_some()), "a frame that someone may read is gone");
         assert!(self.book.len() <= LIMITS.frames, "the source is starved");
-        for (client, credits) in &self.model.clients {
+        for (client, known) in &self.model.clients {
             assert_eq!(self.book.held(ClientKey(*client)), self.model.held(*client));
-            assert!(self.model.held(*client) <= *credits);
+            assert!(self.model.held(*client) <= known.claim.credits);
         }
         let ends = self.model.leases.values().map(|(_, end)| *end).chain(self.model.promises.values().copied());
         if let Some(first_end) = ends.min() {

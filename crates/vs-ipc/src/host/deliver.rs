@@ -13,7 +13,7 @@ use super::poller::Watch;
 use super::send::{Sent, send_record, send_with_fds};
 use super::{Host, Published};
 use crate::book::{LeaseBook, Refusal};
-use crate::wire::{self, BufferRetired, FrameEvent, Message, Mode, Revoked, SkipReason};
+use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, Revoked, SkipReason};
 
 /// A frame older than this is not given to a client as the newest when its credit returns,
 /// or when it connects. Two intervals of a slow camera; see [`Host::newest_max_age_ns`].
@@ -171,6 +171,10 @@ impl Host {
             );
             let message = Revoked { serial: lease.serial.into(), ..Revoked::default() };
             self.control(key, wire::record(message, &[]));
+            if lease.strikes >= self.options.strikes_max {
+                let text = format!("{} leases in a row were not given back", lease.strikes);
+                self.dismiss(key, GoodbyeReason::Hoarding, &text);
+            }
         }
     }
 
@@ -268,6 +272,7 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
             Ok(deadline_ns) => event.expires_ns = deadline_ns.into(),
             Err(Refusal::NoCredit) => return Delivery::Skipped(SkipReason::NoCredit),
             Err(Refusal::Gone) => return Delivery::Skipped(SkipReason::Pool),
+            Err(Refusal::Scarce) => return Delivery::Skipped(SkipReason::Share),
         },
         Mode::Notify => event.expires_ns = terms.now_ns.saturating_add(terms.lifespan_ns).into(),
     }

@@ -29,6 +29,8 @@ pub struct HostOptions {
     pub lease_ns: u64,
     /// The longest that a client may hold one frame, renewals included, in ns.
     pub lease_max_ns: u64,
+    /// Leases in a row that a client may let run out before it loses its connection.
+    pub strikes_max: u32,
     /// How long an announced frame stays untouched without a lease, in ns.
     pub lifespan_ns: u64,
     /// Connections at once.
@@ -49,6 +51,9 @@ impl HostOptions {
     pub const DEFAULT_LEASE_NS: u64 = 1000 * NS_PER_MS;
     /// A client that needs a frame longer copies it.
     pub const DEFAULT_LEASE_MAX_NS: u64 = 10_000 * NS_PER_MS;
+    /// A client that is slower than its lease asks for a longer one; one that ran into this
+    /// many deadlines without giving a single frame back does not know that they exist.
+    pub const DEFAULT_STRIKES_MAX: u32 = 16;
     /// The ancestor's promise.
     pub const DEFAULT_LIFESPAN_NS: u64 = 100 * NS_PER_MS;
     /// One descriptor each: the systemd unit allows some thousands for all streams.
@@ -70,6 +75,7 @@ impl HostOptions {
             credits: Self::DEFAULT_CREDITS,
             lease_ns: Self::DEFAULT_LEASE_NS,
             lease_max_ns: Self::DEFAULT_LEASE_MAX_NS,
+            strikes_max: Self::DEFAULT_STRIKES_MAX,
             lifespan_ns: Self::DEFAULT_LIFESPAN_NS,
             clients_max: Self::DEFAULT_CLIENTS_MAX,
             clients_per_uid_max: Self::DEFAULT_CLIENTS_MAX,

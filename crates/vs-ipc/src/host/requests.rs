@@ -8,7 +8,7 @@ use vs_frame::clock::monotonic_ns;
 use super::Host;
 use super::client::Identity;
 use super::send::{Received, RecordBuffer, receive};
-use crate::book::Refusal;
+use crate::book::{Claim, Refusal};
 use crate::wire::{
     self, GoodbyeReason, Hello, LockRequest, LockResponse, LockStatus, MAGIC, MAX_CLIENT_MESSAGE, Message, Mode,
     UnlockRequest, VERSION_MAJOR, VERSION_MINOR, Welcome, WireError,
@@ -94,8 +94,8 @@ impl Host {
         let name = wire::name_text(&hello.name);
         #[allow(clippy::unnecessary_min_or_max, reason = "it is, while the minor version is 0")]
         let minor = hello.minor.get().min(VERSION_MINOR);
-        let book = self.book.add_client(usize::from(credits));
         let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
+        let book = self.book.add_client(Claim { credits: usize::from(credits), uid: client.peer.uid });
         tracing::debug!(
             stream = self.options.stream, client = client.id, name, %mode, credits, uid = client.peer.uid,
             pid = client.peer.pid, "client joined"
@@ -138,6 +138,7 @@ impl Host {
             Ok(deadline_ns) => (LockStatus::Granted, deadline_ns),
             Err(Refusal::NoCredit) => (LockStatus::NoCredit, 0),
             Err(Refusal::Gone) => (LockStatus::Gone, 0),
+            Err(Refusal::Scarce) => (LockStatus::Share, 0),
         };
         client.held_max = client.held_max.max(self.book.held(identity.book));
         let response = LockResponse {

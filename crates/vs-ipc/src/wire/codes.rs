@@ -80,6 +80,8 @@ codes! {
         NoCredit = 2, "no-credit";
         /// All clients together hold as many frames as the source can spare.
         Pool = 3, "pool";
+        /// Frames are scarce, and the client or its user holds more than its share.
+        Share = 4, "share";
     }
 }
 
@@ -92,6 +94,8 @@ codes! {
         NotReading = 1, "not-reading";
         /// All clients together held as many frames as the source can spare.
         Pool = 2, "pool";
+        /// Frames were scarce, and the client or its user held more than its share.
+        Share = 3, "share";
     }
 }
 
@@ -116,10 +120,13 @@ codes! {
         StreamRemoved = 7, "stream-removed";
         /// The host shuts down; reconnecting later may succeed.
         Shutdown = 8, "shutdown";
+        /// So many leases in a row were left to run out that the client cannot be alive, or
+        /// does not mean well.
+        Hoarding = 9, "hoarding";
     }
 }
 
-/// How many [`SkipReason`]s a FRAME_EVENT has counters for; one is spare.
+/// How many [`SkipReason`]s a FRAME_EVENT has counters for.
 pub const SKIP_COUNTERS: usize = 4;
 
 #[cfg(test)]
