@@ -251,7 +251,7 @@ impl Control {
         match &spec.source {
             SourceSpec::Pattern => {
                 StreamSpec::pattern_format(shape).map_err(ControlError::BadFormat)?;
-                Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers })
+                Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers, spares: spec.spares })
             }
             SourceSpec::Camera { device } => {
                 let node = self.devices.camera_node(device).ok_or_else(|| ControlError::NoSuchDevice {

@@ -2,7 +2,7 @@
 //! Buffers that the CPU fills: test patterns, software codecs, programs that publish.
 //!
 //! The pool starts small and grows up to its bound only when every buffer is in somebody's
-//! hands. A slot taken for writing belongs to the writer alone; finishing it makes a frame,
+//! hands; [`trim`](CpuPool::trim) gives back what nobody has needed for a while. A slot taken for writing belongs to the writer alone; finishing it makes a frame,
 //! dropping it puts it back unseen.
 
 use std::path::PathBuf;
@@ -31,6 +31,7 @@ pub enum CpuMemory {
 pub struct CpuPool {
     format: Arc<Format>,
     memory: CpuMemory,
+    initial: usize,
     max: usize,
     shared: Arc<Shared>,
 }
@@ -42,8 +43,22 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: Vec<Slot>,
+    /// Those that were trimmed leave a hole, for the numbers of the others must stay.
+    slots: Vec<Option<Slot>>,
+    holes: Vec<u32>,
     free: Vec<u32>,
+    /// The fewest that have been free since the last trim: nobody needed these.
+    free_low: usize,
+}
+
+impl State {
+    fn len(&self) -> usize {
+        self.slots.len() - self.holes.len()
+    }
+
+    fn slot(&mut self, index: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(index as usize)?.as_mut()
+    }
 }
 
 #[derive(Debug)]
@@ -72,7 +87,7 @@ impl CpuPool {
     /// # Errors
     /// [`MemoryError`] if the first buffers cannot be had.
     pub fn new(format: Arc<Format>, memory: CpuMemory, initial: usize, max: usize) -> Result<Self, MemoryError> {
-        let pool = Self { format, memory, max: max.max(initial), shared: Arc::default() };
+        let pool = Self { format, memory, initial, max: max.max(initial), shared: Arc::default() };
         for _ in 0..initial {
             pool.add_slot()?;
         }
@@ -88,7 +103,13 @@ impl CpuPool {
     /// Buffers that exist now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().slots.len()
+        self.shared.lock().len()
+    }
+
+    /// Buffers that it can have at most.
+    #[must_use]
+    pub fn max(&self) -> usize {
+        self.max
     }
 
     /// Whether the pool has no buffer yet.
@@ -101,7 +122,7 @@ impl CpuPool {
     #[must_use]
     pub fn available(&self) -> usize {
         let state = self.shared.lock();
-        state.free.len() + self.max.saturating_sub(state.slots.len())
+        state.free.len() + self.max.saturating_sub(state.len())
     }
 
     fn add_slot(&self) -> Result<(), MemoryError> {
@@ -118,9 +139,18 @@ impl CpuPool {
         // A format has 1 to 4 planes, so there are 1 to 4 memories.
         if let Some(buffer) = Buffer::new(memories) {
             let mut state = self.shared.lock();
-            let slot = state.slots.len() as u32;
-            state.slots.push(Slot { buffer: Arc::new(buffer), mappings: Some(mappings) });
-            state.free.push(slot);
+            let slot = Some(Slot { buffer: Arc::new(buffer), mappings: Some(mappings) });
+            let index = match state.holes.pop() {
+                Some(hole) => {
+                    state.slots[hole as usize] = slot;
+                    hole
+                }
+                None => {
+                    state.slots.push(slot);
+                    state.slots.len() as u32 - 1
+                }
+            };
+            state.free.push(index);
         }
         Ok(())
     }
@@ -141,10 +171,26 @@ impl CpuPool {
         Ok(self.take_free())
     }
 
+    /// Gives back buffers that nobody has needed since the last call, down to the number that
+    /// the pool began with. Returns how many went. Call it every few seconds.
+    pub fn trim(&self) -> usize {
+        let mut state = self.shared.lock();
+        let spare = state.free_low.min(state.len().saturating_sub(self.initial));
+        for _ in 0..spare {
+            // The bottom of the stack is what has rested longest.
+            let index = state.free.remove(0);
+            state.slots[index as usize] = None;
+            state.holes.push(index);
+        }
+        state.free_low = state.free.len();
+        spare
+    }
+
     fn take_free(&self) -> Option<WriteSlot> {
         let mut state = self.shared.lock();
         let index = state.free.pop()?;
-        let slot = &mut state.slots[index as usize];
+        state.free_low = state.free_low.min(state.free.len());
+        let slot = state.slot(index)?;
         let mappings = slot.mappings.take()?;
         let buffer = Arc::clone(&slot.buffer);
         Some(WriteSlot {
@@ -217,7 +263,9 @@ impl WriteSlot {
 impl Drop for WriteSlot {
     fn drop(&mut self) {
         let mappings = std::mem::take(&mut self.mappings);
-        self.shared.lock().slots[self.index as usize].mappings = Some(mappings);
+        if let Some(slot) = self.shared.lock().slot(self.index) {
+            slot.mappings = Some(mappings);
+        }
         if self.owned {
             self.shared.take_back(self.index);
         }
@@ -242,6 +290,19 @@ mod tests {
         assert_eq!((pool.len(), pool.available()), (3, 0));
         drop(slots);
         assert_eq!(pool.available(), 3);
+    }
+
+    #[test]
+    fn what_nobody_needs_is_given_back_and_can_be_had_again() {
+        let pool = pool(1, 4);
+        let slots: Vec<_> = (0..4).map(|_| pool.acquire().unwrap().unwrap()).collect();
+        assert_eq!(pool.trim(), 0, "all are in use");
+        drop(slots);
+        assert_eq!(pool.trim(), 0, "all were in use since the last call");
+        drop(pool.acquire().unwrap().unwrap());
+        assert_eq!((pool.trim(), pool.len()), (3, 1));
+        let slots: Vec<_> = (0..4).map(|_| pool.acquire().unwrap().unwrap()).collect();
+        assert_eq!((slots.len(), pool.len()), (4, 4));
     }
 
     #[test]

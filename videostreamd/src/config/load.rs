@@ -159,6 +159,7 @@ fn spec(
         memory: stream.memory.as_ref().map_or(vs_frame::CpuMemory::Memfd, |memory| memory.0.0.clone()),
         always_on: stream.always_on,
         buffers: publication.buffers(),
+        spares: publication.spares(),
         host,
     }
     .with_budget()

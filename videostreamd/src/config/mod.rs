@@ -73,6 +73,8 @@ pub struct Stream {
     /// keys, so the options are listed again.
     pub buffers: Option<Decimal<4, 32>>,
     /// See [`Publication`].
+    pub spares: Option<Decimal<0, 32>>,
+    /// See [`Publication`].
     pub credits: Option<Decimal<1, 16>>,
     /// See [`Publication`].
     pub credits_max: Option<Decimal<1, 16>>,
@@ -106,6 +108,8 @@ pub enum Pattern {
 pub struct Publication {
     /// Buffers of a stream.
     pub buffers: Option<Decimal<4, 32>>,
+    /// Buffers that it may have beyond those for a while.
+    pub spares: Option<Decimal<0, 32>>,
     /// Frames that a client may hold which does not ask for a number.
     pub credits: Option<Decimal<1, 16>>,
     /// Frames that a client may hold, whatever it asks for.
@@ -130,12 +134,17 @@ pub struct Publication {
 /// daemon's own consumers, and some for clients that work on frames of different age.
 pub const DEFAULT_BUFFERS: usize = 12;
 
+/// Spares of a stream whose configuration does not say: with the default buffers 32, what V4L2
+/// queues hold by default (`VIDEO_MAX_FRAME`).
+pub const DEFAULT_SPARES: usize = 20;
+
 impl Publication {
     /// These options, and where they are silent, those of `below`.
     pub fn over(self, below: &Self) -> Self {
         let below = below.clone();
         Self {
             buffers: self.buffers.or(below.buffers),
+            spares: self.spares.or(below.spares),
             credits: self.credits.or(below.credits),
             credits_max: self.credits_max.or(below.credits_max),
             lease: self.lease.or(below.lease),
@@ -151,6 +160,11 @@ impl Publication {
     /// Buffers of the stream.
     pub fn buffers(&self) -> usize {
         self.buffers.map_or(DEFAULT_BUFFERS, |buffers| buffers.0 as usize)
+    }
+
+    /// Buffers that it may have beyond those, for as long as readers hold many.
+    pub fn spares(&self) -> usize {
+        self.spares.map_or(DEFAULT_SPARES, |spares| spares.0 as usize)
     }
 
     /// Writes the options into those of a host.
@@ -182,6 +196,7 @@ impl Stream {
     pub fn publication(&self) -> Publication {
         Publication {
             buffers: self.buffers,
+            spares: self.spares,
             credits: self.credits,
             credits_max: self.credits_max,
             lease: self.lease,

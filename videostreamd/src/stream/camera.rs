@@ -51,6 +51,11 @@ impl CameraSource {
         self.camera.adjustments().iter().map(ToString::to_string).collect()
     }
 
+    /// What the driver gave, which need not be what it was asked for.
+    pub fn buffers(&self) -> usize {
+        self.camera.stats().buffers as usize
+    }
+
     pub fn counts(&self) -> Counts {
         let stats = self.camera.stats();
         Counts { captured: stats.frames, corrupt: stats.corrupt, lost: stats.lost, no_buffer: self.no_buffer }

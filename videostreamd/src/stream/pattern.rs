@@ -39,11 +39,11 @@ pub struct PatternSource {
 
 impl PatternSource {
     /// Must be called on the stream's runtime.
-    pub fn open(shape: Shape, memory: CpuMemory, buffers: usize) -> anyhow::Result<Self> {
+    pub fn open(shape: Shape, memory: CpuMemory, buffers: usize, spares: usize) -> anyhow::Result<Self> {
         let format = StreamSpec::pattern_format(shape).map_err(anyhow::Error::msg)?;
         let pattern = Pattern::new(&format).context("cannot paint the pattern")?;
         let kind = if memory == CpuMemory::Memfd { MemoryKind::Memfd } else { MemoryKind::DmaBuf };
-        let pool = CpuPool::new(Arc::new(format), memory, INITIAL_BUFFERS.min(buffers), buffers)?;
+        let pool = CpuPool::new(Arc::new(format), memory, INITIAL_BUFFERS.min(buffers), buffers + spares)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).context("cannot create a timer")?;
         // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
@@ -67,6 +67,14 @@ impl PatternSource {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    pub fn buffers(&self) -> usize {
+        self.pool.max()
+    }
+
+    pub fn trim(&self) -> bool {
+        self.pool.trim() > 0
     }
 
     /// Waits for the next tick and paints its frame. Safe to cancel: the tick is taken only

@@ -19,8 +19,10 @@ pub enum Plan {
         shape: Shape,
         /// Where it is painted.
         memory: CpuMemory,
-        /// Buffers at most.
+        /// Buffers to keep.
         buffers: usize,
+        /// Buffers beyond those, while readers hold many.
+        spares: usize,
     },
     /// Capture from a camera.
     Camera {
@@ -70,8 +72,8 @@ impl Source {
     /// Opens and starts what the plan says. Must be called on the stream's runtime.
     pub fn open(plan: &Plan) -> anyhow::Result<Self> {
         match plan {
-            Plan::Pattern { shape, memory, buffers } => {
-                PatternSource::open(*shape, memory.clone(), *buffers).map(Self::Pattern)
+            Plan::Pattern { shape, memory, buffers, spares } => {
+                PatternSource::open(*shape, memory.clone(), *buffers, *spares).map(Self::Pattern)
             }
             Plan::Camera { node, shape, buffers } => CameraSource::open(node, *shape, *buffers).map(Self::Camera),
         }
@@ -109,6 +111,22 @@ impl Source {
         match self {
             Self::Pattern(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
+        }
+    }
+
+    /// The most buffers that it can have at once.
+    pub fn buffers(&self) -> usize {
+        match self {
+            Self::Pattern(pattern) => pattern.buffers(),
+            Self::Camera(camera) => camera.buffers(),
+        }
+    }
+
+    /// Gives back memory that nobody has needed since the last call. Returns whether any went.
+    pub fn trim(&self) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.trim(),
+            Self::Camera(_) => false,
         }
     }
 

@@ -53,6 +53,11 @@ impl Shape {
     }
 }
 
+/// Frames that clients may hold of a source with so many buffers.
+pub fn frames_for_clients(buffers: usize) -> usize {
+    buffers.saturating_sub(SOURCE_FLOOR + CONSUMER_QUEUE).max(1)
+}
+
 /// A stream as configured.
 #[derive(Debug, Clone)]
 pub struct StreamSpec {
@@ -68,6 +73,8 @@ pub struct StreamSpec {
     pub always_on: bool,
     /// Buffers in all.
     pub buffers: usize,
+    /// Buffers beyond those, while readers hold many.
+    pub spares: usize,
     /// How it is published.
     pub host: HostOptions,
 }
@@ -84,12 +91,20 @@ const PATTERN_RATE_MAX: f64 = 1000.0;
 impl StreamSpec {
     /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
     pub fn with_budget(mut self) -> Self {
-        self.host.frames = self.buffers.saturating_sub(SOURCE_FLOOR + CONSUMER_QUEUE).max(1);
+        self.host.frames = frames_for_clients(self.buffers + self.usable_spares());
         let half = u16::try_from(self.host.frames.div_ceil(2)).unwrap_or(u16::MAX);
         // One client alone must not be able to hold everything.
         self.host.credits_max = self.host.credits_max.min(half).max(1);
         self.host.credits = self.host.credits.min(self.host.credits_max);
         self
+    }
+
+    /// A camera's driver has the buffers that it was asked for when it was opened.
+    fn usable_spares(&self) -> usize {
+        match self.source {
+            SourceSpec::Pattern => self.spares,
+            SourceSpec::Camera { .. } => 0,
+        }
     }
 
     /// The format of a pattern with this shape.

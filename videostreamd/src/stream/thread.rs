@@ -2,6 +2,7 @@
 //! The one thread of a stream: source, clients and commands, in one loop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,6 +13,10 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 use super::consumer::Consumer;
 use super::handle::{Command, StreamSnapshot, StreamStatus};
 use super::source::{Counts, Event, Plan, Source};
+use super::spec::frames_for_clients;
+
+/// How often spares that nobody needed meanwhile are given back.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs a stream until it is told to stop. `ready` learns whether the socket is there.
 pub fn run(
@@ -63,16 +68,19 @@ enum Wake {
     Source(anyhow::Result<Event>),
     Command(Option<Command>),
     Host(Result<(), vs_ipc::host::HostError>),
+    Trim,
 }
 
 impl StreamThread {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut trim = tokio::time::interval(TRIM_INTERVAL);
         loop {
             let serial = self.host.next_serial();
             let wake = tokio::select! {
                 event = next_event(&mut self.source, serial) => Wake::Source(event),
                 command = commands.recv() => Wake::Command(command),
                 turned = self.host.turn() => Wake::Host(turned),
+                _ = trim.tick() => Wake::Trim,
             };
             match wake {
                 Wake::Source(Ok(event)) => self.on_event(event),
@@ -81,6 +89,7 @@ impl StreamThread {
                 Wake::Command(Some(command)) => self.on_command(command),
                 Wake::Command(None) => return self.stop(GoodbyeReason::StreamRemoved, "the stream is gone"),
                 Wake::Host(Ok(())) => {}
+                Wake::Trim => self.trim(),
                 Wake::Host(Err(error)) => {
                     self.fail(&error.into());
                     return;
@@ -121,6 +130,12 @@ impl StreamThread {
         }
     }
 
+    fn trim(&mut self) {
+        if self.source.as_ref().is_some_and(Source::trim) {
+            self.host.retire_buffers();
+        }
+    }
+
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Open { plan, done } => {
@@ -144,6 +159,7 @@ impl StreamThread {
             Ok(source) => {
                 let (format, memory) = (Arc::clone(source.format()), source.memory());
                 let adjustments = source.adjustments();
+                self.host.set_frames(frames_for_clients(source.buffers()));
                 tracing::info!(
                     stream = self.name(), format = %format.fourcc, width = format.width, height = format.height,
                     rate = %format.rate, ?memory, ?adjustments, "stream runs"

@@ -214,8 +214,9 @@ impl Host {
         }
     }
 
-    /// Tells the clients which of the buffers that they know no longer exist.
-    pub(super) fn retire_buffers(&mut self) {
+    /// Tells the clients which of the buffers that they know no longer exist. Happens by itself
+    /// when a new buffer is published; call it after giving memory back.
+    pub fn retire_buffers(&mut self) {
         let gone: Vec<BufferId> =
             self.buffers.iter().filter(|(_, buffer)| buffer.strong_count() == 0).map(|(id, _)| *id).collect();
         self.buffers.retain(|(_, buffer)| buffer.strong_count() > 0);

@@ -132,6 +132,13 @@ impl Host {
         &self.options
     }
 
+    /// Changes how many frames all clients together may hold. What they hold already, they
+    /// keep.
+    pub fn set_frames(&mut self, frames: usize) {
+        self.options.frames = frames;
+        self.book.set_limits(Limits { frames, ..self.book.limits() });
+    }
+
     /// Clients that have said HELLO.
     #[must_use]
     pub fn client_count(&self) -> usize {
