@@ -98,6 +98,9 @@ fn refusal(status: LockStatus) -> &'static str {
     match status {
         LockStatus::NoCredit => "this client holds as many frames as it may; drop one, or ask for more credits",
         LockStatus::Pool => "all clients together hold as many frames as the source can spare",
+        LockStatus::Share => {
+            "frames are scarce, and this client or its user holds more than its share; give frames back sooner"
+        }
         LockStatus::Gone | LockStatus::Granted => "the frame is gone; lock it sooner, or use leased mode",
     }
 }
