@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Compares the objects of a running daemon with the interfaces in `dbus/`, both ways.
 //!
-//!     dbus-contract system|session|ADDRESS INTERFACE…
+//! ```text
+//! dbus-contract system|session|ADDRESS INTERFACE...
+//! ```
 //!
 //! The interfaces named (`Device`, `Stream`) must be among those found. For machines with
 //! devices: the tests of this package have none.

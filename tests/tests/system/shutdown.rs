@@ -31,9 +31,10 @@ pattern = \"bars\"
 fn a_daemon_that_ends_says_farewell_and_clears_up() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut rig = Rig::start(CONFIG);
+        // Connections are taken in turn: when the others are greeted, this one is known.
+        let silent = Peer::connect(&rig.socket("a"));
         let peers = [("a", Mode::Leased), ("a", Mode::Notify), ("b", Mode::Leased)]
             .map(|(stream, mode)| Peer::greet(&rig.socket(stream), "peer", mode).listen());
-        let silent = Peer::connect(&rig.socket("a"));
         rig.daemon().process.signal(signal);
         rig.daemon().notified("STOPPING=1");
         for peer in peers {
