@@ -188,7 +188,7 @@ fn unknown_and_immodest_wishes_are_no_offence() {
     let peer = Peer::connect(&stage.socket());
     assert!(peer.say(&wire::record(immodest, &[7; 100])));
     let (welcome, _) = peer.hear_until::<Welcome>();
-    assert_eq!((welcome.major.get(), welcome.minor.get(), welcome.credits.get()), (1, 0, 14));
+    assert_eq!((welcome.major.get(), welcome.minor.get(), welcome.credits.get()), (1, 0, 16));
     assert_eq!((welcome.lease_ns.get(), welcome.lease_max_ns.get()), (5_000_000_000, 5_000_000_000));
     let shown = stage.rig.stream("a").clients.into_iter().find(|client| client.id == welcome.client.get()).unwrap();
     assert!(shown.name.starts_with("\u{fffd}[31m\u{fffd}red\u{fffd}_"), "{:?}", shown.name);
