@@ -18,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use vs_frame::Format;
 use vs_ipc::client::{self as ipc, Connection, Incoming, ReceivedFrame, Session, StreamStatus};
+use vs_ipc::histogram::Histogram;
 
 use crate::client::PASS_OVER;
 use crate::core::{Core, Taken, Target};
@@ -264,6 +265,14 @@ impl AsyncClient {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.core.counters()
+    }
+
+    /// How long frames took from their publication to this process, over all its
+    /// connections. Only frames published while it was connected count: the one that a host
+    /// offers to whoever connects has been waiting.
+    #[must_use]
+    pub fn latency(&self) -> &Histogram {
+        self.core.latency()
     }
 
     /// Path of the socket.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use vs_frame::Format;
 use vs_ipc::client::{Connection, ReceivedFrame, Session, StreamStatus};
+use vs_ipc::histogram::Histogram;
 
 use crate::core::{Core, Taken, Target};
 use crate::{ClientBuilder, ConnectError, Counters, Event, LockError, ReceiveError};
@@ -241,6 +242,14 @@ impl Client {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.core.counters()
+    }
+
+    /// How long frames took from their publication to this process, over all its
+    /// connections. Only frames published while it was connected count: the one that a host
+    /// offers to whoever connects has been waiting.
+    #[must_use]
+    pub fn latency(&self) -> &Histogram {
+        self.core.latency()
     }
 
     /// Path of the socket.

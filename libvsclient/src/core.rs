@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use vs_frame::Format;
 use vs_ipc::client::{Connection, Goodbye, Hello, Incoming, SendError, Session, StreamStatus};
+use vs_ipc::histogram::Histogram;
 use vs_ipc::wire::StreamState;
 
 use crate::counters::Tracker;
@@ -71,6 +72,10 @@ impl Core {
 
     pub(crate) fn counters(&self) -> Counters {
         self.tracker.counters
+    }
+
+    pub(crate) fn latency(&self) -> &Histogram {
+        &self.tracker.latency
     }
 
     pub(crate) fn session(&self) -> Option<&Session> {

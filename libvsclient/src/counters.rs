@@ -2,7 +2,9 @@
 //! What a client got and what it did not, over all its connections.
 
 use vs_frame::FrameFlags;
+use vs_frame::clock::monotonic_ns;
 use vs_ipc::client::{ReceivedFrame, Session};
+use vs_ipc::histogram::Histogram;
 use vs_ipc::wire::SkipReason;
 
 /// How many reasons there are for a skip.
@@ -45,6 +47,11 @@ impl Counters {
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     pub(crate) counters: Counters,
+    /// From publication to receipt.
+    pub(crate) latency: Histogram,
+    /// Frames published before it were not on their way to us, but waiting for us: how long
+    /// they took says nothing.
+    connected_ns: u64,
     epoch: Option<u64>,
     last_serial: Option<u64>,
     /// The host's counters at the frame before; they begin at 0 with each connection.
@@ -59,6 +66,7 @@ impl Tracker {
             self.last_serial = None;
         }
         self.epoch = Some(session.epoch);
+        self.connected_ns = monotonic_ns();
         self.skipped = [0; REASONS];
         self.counters.connections += 1;
         epoch_changed
@@ -78,6 +86,9 @@ impl Tracker {
         let next = self.last_serial.map_or(frame.serial(), |last| last + 1);
         self.counters.lost += frame.serial() - next;
         self.counters.received += 1;
+        if frame.publish_ns() >= self.connected_ns {
+            self.latency.record(frame.received_ns().saturating_sub(frame.publish_ns()));
+        }
         self.counters.source_gaps += u64::from(frame.meta().flags.contains(FrameFlags::GAP));
         self.last_serial = Some(frame.serial());
         true

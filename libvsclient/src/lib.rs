@@ -70,4 +70,5 @@ pub use vs_frame::{
 pub use vs_ipc::client::{
     Ended, FrameMap, Goodbye, LockReply, MapError, ReceivedFrame as Frame, SendError, Session, Skipped, StreamStatus,
 };
+pub use vs_ipc::histogram::Histogram;
 pub use vs_ipc::wire::{GoodbyeReason, LockStatus, Mode, SkipReason, StreamState};

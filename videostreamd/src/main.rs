@@ -7,7 +7,8 @@
 //! * [`devices`]: which hardware there is
 //! * [`stream`]: one thread for each stream: source, clients, leases
 //! * [`rendition`], [`recording`]: encoders and files, each on a thread of its own
-//! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked
+//! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked; [`metrics`]: what it
+//!   has counted
 
 mod args;
 mod bus;
@@ -15,6 +16,7 @@ mod config;
 mod control;
 mod devices;
 mod logging;
+mod metrics;
 mod recording;
 mod rendition;
 mod stream;
@@ -33,6 +35,8 @@ use crate::bus::{Address, Bus};
 use crate::config::load::{self, Loaded};
 use crate::control::Control;
 use crate::devices::Devices;
+use crate::metrics::endpoint::Endpoint;
+use crate::metrics::{Listen, Metrics};
 
 /// Wrong arguments or configuration, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -73,13 +77,19 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
     let socket_dir = load::socket_dir(&loaded.config, args.socket_dir.as_deref());
     let from_file = loaded.config.daemon.bus.as_ref().map(|bus| bus.0.clone());
     let address = args.bus.or(from_file).unwrap_or(Address::System);
+    let listen = loaded.config.metrics.listen.as_ref().map(|listen| listen.0.clone());
     runtime.block_on(async {
         make_directory(&socket_dir)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let devices = tokio::task::spawn_blocking(Devices::discover).await?;
         let control = Arc::new(Control::new(loaded, socket_dir, epoch, devices));
-        let bus = Bus::serve(&address, Arc::clone(&control)).await?;
+        let metrics = Arc::new(Metrics::new(Arc::clone(&control)));
+        let bus = Bus::serve(&address, Arc::clone(&control), Arc::clone(&metrics)).await?;
+        let endpoint = match &listen {
+            Some(listen) => start_endpoint(listen, metrics).await,
+            None => None,
+        };
         control.start_always_on().await;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), bus = %address, "ready");
         notify(&[sd_notify::NotifyState::Ready]);
@@ -89,10 +99,17 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         }
         tracing::info!("shutting down");
         notify(&[sd_notify::NotifyState::Stopping]);
+        drop(endpoint);
         control.shut_down().await;
         bus.leave().await;
         Ok(())
     })
+}
+
+/// Whoever takes the address first must not be able to keep the cameras from running.
+async fn start_endpoint(listen: &Listen, metrics: Arc<Metrics>) -> Option<Endpoint> {
+    let started = Endpoint::start(listen, metrics).await;
+    started.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "no metrics endpoint")).ok()
 }
 
 /// Under systemd the directory is there (`RuntimeDirectory=`); elsewhere it is made.

@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
-use crate::commands::{devices, receive, record, start_stream, status, stop_recording, stop_stream};
+use crate::commands::{devices, metrics, receive, record, start_stream, status, stop_recording, stop_stream};
 
 /// Controls videostreamd: streams, devices, recordings.
 #[derive(Parser, Debug)]
@@ -17,6 +17,7 @@ Examples:
   vsctl devices                     which cameras are there?
   vsctl start-stream cam0           publish the first one
   vsctl status                      what runs, and who reads it?
+  vsctl metrics                     the same for Prometheus
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
 
@@ -73,6 +74,7 @@ pub enum Command {
     StartStream(start_stream::StartStream),
     StopStream(stop_stream::StopStream),
     Status(status::Status),
+    Metrics(metrics::Metrics),
     Devices(devices::Devices),
     Receive(receive::Receive),
     Record(record::Record),

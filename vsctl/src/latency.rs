@@ -3,6 +3,9 @@
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use vsclient::dbus::Distribution;
+
+use crate::units;
 
 /// Three digits: a percentile is off by a thousandth at most.
 const DIGITS: u8 = 3;
@@ -24,6 +27,34 @@ pub struct Latency {
     pub max: f64,
 }
 
+impl Latency {
+    /// Of what the daemon has counted; `None` if it has not counted any. Quantiles are never
+    /// too low and at most an eighth too high.
+    pub fn of(durations: &Distribution) -> Option<Self> {
+        let us = |ns: u64| hundredths(ns as f64);
+        let quantile = |q| durations.quantile(q).map(us);
+        Some(Self {
+            min: us(durations.min),
+            mean: hundredths(durations.mean()?),
+            p50: quantile(0.5)?,
+            p95: quantile(0.95)?,
+            p99: quantile(0.99)?,
+            max: us(durations.max),
+        })
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let us = units::microseconds;
+        format!("p50 {}, p99 {}, at most {}", us(self.p50), us(self.p99), us(self.max))
+    }
+}
+
+/// ns as µs with two decimals.
+fn hundredths(ns: f64) -> f64 {
+    (ns / 10.0).round() / 100.0
+}
+
 impl Latencies {
     /// None yet.
     pub fn new() -> anyhow::Result<Self> {
@@ -37,7 +68,7 @@ impl Latencies {
 
     /// What there is to say; `None` if there is none.
     pub fn summary(&self) -> Option<Latency> {
-        let us = |ns: u64| (ns as f64 / 10.0).round() / 100.0;
+        let us = |ns: u64| hundredths(ns as f64);
         // The histogram's buckets may reach beyond what was added.
         let (min, max) = (self.0.min(), self.0.max());
         let quantile = |q| us(self.0.value_at_quantile(q).clamp(min, max));

@@ -43,6 +43,11 @@ pub fn duration(ns: u64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
+/// A short time in µs, with the unit that suits it: `85 µs`, `1.24 ms`, `2.00 s`.
+pub fn microseconds(us: f64) -> String {
+    scaled(us, &["µs", "ms", "s"])
+}
+
 /// Frames per second: no decimals where there are none.
 pub fn fps(fps: f64) -> String {
     let text = format!("{fps:.2}");
@@ -81,6 +86,13 @@ mod tests {
         assert_eq!(duration(5_000_000_000), "5.00 s");
         assert_eq!(duration(59_996_000_000), "1:00");
         assert_eq!(duration(3_723_000_000_000), "1:02:03");
+    }
+
+    #[test]
+    fn short_times() {
+        for (us, text) in [(0.0, "0 µs"), (85.4, "85 µs"), (1240.0, "1.24 ms"), (2_000_000.0, "2.00 s")] {
+            assert_eq!(microseconds(us), text);
+        }
     }
 
     #[test]

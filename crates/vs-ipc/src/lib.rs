@@ -16,6 +16,7 @@
 #[cfg(feature = "host")]
 pub mod book;
 pub mod client;
+pub mod histogram;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod wire;

@@ -42,6 +42,8 @@ dicts! {
         counters: Counters,
         /// Those connected.
         clients: Vec<ClientInfo>,
+        /// Those who went last, in the order in which they went.
+        departures: Vec<DepartureInfo>,
     }
 
     /// Format of a stream's frames.
@@ -98,6 +100,33 @@ dicts! {
         goodbyes: HashMap<String, u64>,
         /// What the source counted: `captured`, `corrupt`, `lost`, `no-buffer`.
         source: HashMap<String, u64>,
+        /// Leases that all clients together hold now.
+        held: u32,
+        /// The most that all clients together have held.
+        held_max: u32,
+        /// Frames that somebody has a right to, the newest included.
+        frames_live: u32,
+        /// The most that `frames_live` may be.
+        frames_max: u32,
+        /// From capture to publication.
+        capture_latency: Distribution,
+        /// How long clients held their frames, those that have left included.
+        lease_hold: Distribution,
+    }
+
+    /// How durations are distributed.
+    Distribution "kebab-case" {
+        /// How many there are.
+        count: u64,
+        /// All together, in ns.
+        sum: u64,
+        /// The shortest, in ns; 0 if there is none.
+        min: u64,
+        /// The longest, in ns; 0 if there is none.
+        max: u64,
+        /// The longest duration of each bucket that is not empty, in ns, growing, and how
+        /// many are in it.
+        buckets: Vec<(u64, u64)>,
     }
 
     /// Somebody connected to a stream.
@@ -128,6 +157,38 @@ dicts! {
         stray_unlocks: u64,
         /// Since when, in ns of `CLOCK_MONOTONIC`.
         connected: u64,
+        /// How long it held its frames.
+        lease_hold: Distribution,
+    }
+
+    /// Somebody who is connected to a stream no more.
+    DepartureInfo "kebab-case" {
+        /// Number of the connection; 0 if it was refused at once.
+        id: u64,
+        /// What it called itself; empty if it never did.
+        name: String,
+        /// Its process.
+        pid: i32,
+        /// Its user.
+        uid: u32,
+        /// Why the daemon ended the connection; empty if the client did.
+        reason: String,
+        /// The reason in words.
+        text: String,
+        /// Frames delivered to it.
+        delivered: u64,
+        /// Frames it did not get, by reason.
+        skipped: HashMap<String, u64>,
+        /// Leases taken back from it.
+        revoked: u64,
+        /// Frames it held at the end.
+        held: u32,
+        /// Since when, in ns of `CLOCK_MONOTONIC`.
+        connected: u64,
+        /// Until when, in ns of `CLOCK_MONOTONIC`.
+        left: u64,
+        /// How often the same process has gone for the same reason.
+        times: u64,
     }
 
     /// The properties of a device.
@@ -231,6 +292,21 @@ dicts! {
         bytes: u64,
         /// An ordinary MP4, not a fragmented one.
         progressive: bool,
+    }
+}
+
+impl Distribution {
+    /// The duration, in ns, that a fraction `q` of all (0.5: half of them) does not exceed:
+    /// never too low, and at most an eighth too high. `None` if there is none.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        vs_ipc::histogram::quantile(self.buckets.iter().copied(), self.max, q)
+    }
+
+    /// The mean in ns; `None` if there is none.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
     }
 }
 

@@ -5,7 +5,7 @@ use zbus::proxy;
 use zbus::zvariant::{Fd, OwnedObjectPath};
 
 use super::options::{RecordOptions, StartOptions, StopOptions};
-use super::{ClientInfo, Counters, DeviceFormat, Encoding, Progress, StreamFormat, Summary};
+use super::{ClientInfo, Counters, DepartureInfo, DeviceFormat, Encoding, Progress, StreamFormat, Summary};
 
 /// The daemon as a whole.
 #[proxy(
@@ -24,6 +24,9 @@ pub trait Manager {
     /// Records a running stream into a file opened for reading and writing, and answers when
     /// recording has begun, with the recording's object.
     fn record(&self, stream: &str, file: Fd<'_>, options: &RecordOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// All counters and histograms in Prometheus' text format, version 0.0.4.
+    fn metrics(&self) -> zbus::Result<String>;
 
     /// Version of the daemon.
     #[zbus(property)]
@@ -84,6 +87,10 @@ pub trait Stream {
     /// Those connected.
     #[zbus(property(emits_changed_signal = "false"))]
     fn clients(&self) -> zbus::Result<Vec<ClientInfo>>;
+
+    /// Those who went last.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn departures(&self) -> zbus::Result<Vec<DepartureInfo>>;
 }
 
 /// A device.

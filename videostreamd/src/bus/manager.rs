@@ -15,15 +15,17 @@ use super::options::{self, Options};
 use super::tasks::Tasks;
 use super::{path, recording};
 use crate::control::Control;
+use crate::metrics::Metrics;
 
 pub(super) struct Manager {
     control: Arc<Control>,
+    metrics: Arc<Metrics>,
     tasks: Tasks,
 }
 
 impl Manager {
-    pub(super) fn new(control: Arc<Control>, tasks: Tasks) -> Self {
-        Self { control, tasks }
+    pub(super) fn new(control: Arc<Control>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
+        Self { control, metrics, tasks }
     }
 }
 
@@ -54,6 +56,11 @@ impl Manager {
         let (number, record) = self.control.record(&stream, file, options).await?;
         let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
         Ok(recording::publish(connection, &self.tasks, &self.control, number, record, owner).await?)
+    }
+
+    #[zbus(out_args("text"))]
+    async fn metrics(&self) -> String {
+        self.metrics.text().await.as_ref().to_owned()
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -21,6 +21,7 @@ use anyhow::Context;
 use zbus::fdo::RequestNameFlags;
 
 use crate::control::Control;
+use crate::metrics::Metrics;
 
 use self::tasks::Tasks;
 
@@ -40,7 +41,7 @@ pub struct Bus {
 
 impl Bus {
     /// Publishes the objects, then takes the name: whoever sees the name sees all objects.
-    pub async fn serve(address: &Address, control: Arc<Control>) -> anyhow::Result<Self> {
+    pub async fn serve(address: &Address, control: Arc<Control>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let connection = address.connect().await?;
         let tasks = Tasks::default();
         let server = connection.object_server();
@@ -51,7 +52,7 @@ impl Bus {
         for entry in control.streams() {
             stream::publish(&connection, &tasks, &control, entry).await?;
         }
-        server.at(path::ROOT, manager::Manager::new(control, tasks.clone())).await?;
+        server.at(path::ROOT, manager::Manager::new(control, metrics, tasks.clone())).await?;
         let flags = RequestNameFlags::DoNotQueue.into();
         connection.request_name_with_flags(NAME, flags).await.with_context(|| {
             format!(

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use vs_frame::{Format, MemoryKind};
-use vs_ipc::host::{ClientSnapshot, HostSnapshot};
+use vs_ipc::host::{ClientSnapshot, Departure, HostSnapshot};
 use zbus::object_server::InterfaceRef;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
-use super::dict::{Dict, dict, skips};
+use super::dict::{Dict, dict, distribution, skips};
 use super::path;
 use super::tasks::Tasks;
 use crate::control::{Control, StreamEntry};
@@ -110,6 +110,12 @@ impl Stream {
         let snapshot = self.entry.snapshot().await;
         snapshot.map(|snapshot| snapshot.host.clients.iter().map(client).collect()).unwrap_or_default()
     }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn departures(&self) -> Vec<Dict> {
+        let snapshot = self.entry.snapshot().await;
+        snapshot.map(|snapshot| snapshot.host.departures.iter().map(departure).collect()).unwrap_or_default()
+    }
 }
 
 fn format(format: &Format, memory: Option<MemoryKind>) -> Dict {
@@ -158,6 +164,12 @@ fn counters(snapshot: &StreamSnapshot) -> Dict {
         ("revoked", Value::from(*revoked)),
         ("goodbyes", Value::from(goodbyes)),
         ("source", Value::from(source_counts(source))),
+        ("held", Value::from(host.held as u32)),
+        ("held-max", Value::from(host.held_max as u32)),
+        ("frames-live", Value::from(host.frames_live as u32)),
+        ("frames-max", Value::from(host.frames_max as u32)),
+        ("capture-latency", Value::from(distribution(&host.capture_latency))),
+        ("lease-hold", Value::from(distribution(&host.lease_hold))),
     ])
 }
 
@@ -182,5 +194,24 @@ fn client(client: &ClientSnapshot) -> Dict {
         ("revoked", Value::from(client.revoked)),
         ("stray-unlocks", Value::from(client.stray_unlocks)),
         ("connected", Value::from(client.connected_ns)),
+        ("lease-hold", Value::from(distribution(&client.lease_hold))),
+    ])
+}
+
+fn departure(departure: &Departure) -> Dict {
+    dict([
+        ("id", Value::from(departure.id)),
+        ("name", Value::from(departure.name.clone())),
+        ("pid", Value::from(departure.pid)),
+        ("uid", Value::from(departure.uid)),
+        ("reason", Value::from(departure.reason.map_or("", |reason| reason.name()))),
+        ("text", Value::from(departure.text.clone())),
+        ("delivered", Value::from(departure.delivered)),
+        ("skipped", Value::from(skips(&departure.skipped))),
+        ("revoked", Value::from(departure.revoked)),
+        ("held", Value::from(departure.held as u32)),
+        ("connected", Value::from(departure.connected_ns)),
+        ("left", Value::from(departure.left_ns)),
+        ("times", Value::from(departure.times)),
     ])
 }

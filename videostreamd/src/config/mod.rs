@@ -21,6 +21,7 @@ use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
 use crate::bus::Address;
+use crate::metrics::Listen;
 
 /// Where sockets lie unless told otherwise; the unit's `RuntimeDirectory=videostream`.
 pub const DEFAULT_SOCKET_DIR: &str = "/run/videostream";
@@ -35,6 +36,9 @@ pub struct Config {
     /// What streams have in common unless they say otherwise.
     #[serde(default)]
     pub defaults: Publication,
+    /// The HTTP endpoint for metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The streams.
     #[serde(default)]
     pub stream: BTreeMap<SocketName, Spanned<Stream>>,
@@ -48,6 +52,14 @@ pub struct Daemon {
     pub bus: Option<Text<Address>>,
     /// Directory of the sockets.
     pub socket_dir: Option<PathBuf>,
+}
+
+/// `[metrics]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Metrics {
+    /// Where it listens; there is none if this is missing.
+    pub listen: Option<Text<Listen>>,
 }
 
 /// `[stream.NAME]`

@@ -2,6 +2,7 @@
 //! The commands, each with its arguments and their help.
 
 pub mod devices;
+pub mod metrics;
 mod output_file;
 pub mod receive;
 pub mod record;
@@ -20,6 +21,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::StartStream(command) => command.run(&bus, output).await,
         Command::StopStream(command) => command.run(&bus, output).await,
         Command::Status(command) => command.run(&bus, output).await,
+        Command::Metrics(command) => command.run(&bus, output).await,
         Command::Devices(command) => command.run(&bus, output).await,
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,

@@ -4,7 +4,9 @@
 //! They are not the structs of D-Bus: that interface may grow and change its version
 //! without breaking somebody's `jq`.
 
+pub mod departure;
 pub mod device;
+pub mod metrics;
 pub mod receive;
 pub mod recording;
 pub mod status;

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use vsclient::dbus::{self, ClientInfo, StreamFormat, StreamInfo};
 
+use super::departure::Departure;
 use super::{Rate, rate, some_text};
+use crate::latency::Latency;
 use crate::output::{Output, Report};
 use crate::table::{Align, Table};
 use crate::units;
@@ -14,7 +16,7 @@ use crate::units;
 /// Counts by reason, in an order that does not change from call to call.
 pub type Reasons = BTreeMap<String, u64>;
 
-fn reasons(counts: &HashMap<String, u64>) -> Reasons {
+pub fn reasons(counts: &HashMap<String, u64>) -> Reasons {
     counts.iter().map(|(reason, n)| (reason.clone(), *n)).collect()
 }
 
@@ -37,7 +39,19 @@ pub struct Stream {
     pub revoked: u64,
     pub goodbyes: Reasons,
     pub source_counters: Reasons,
+    /// Leases that all clients together hold, and at most held.
+    pub held: u32,
+    pub held_max: u32,
+    /// Frames that somebody has a right to, and how many these may be.
+    pub frames_live: u32,
+    pub frames_max: u32,
+    /// From capture to publication.
+    pub capture_latency_us: Option<Latency>,
+    /// How long clients held frames.
+    pub lease_hold_us: Option<Latency>,
     pub clients: Vec<Client>,
+    /// Those who went last.
+    pub departures: Vec<Departure>,
 }
 
 impl From<&StreamInfo> for Stream {
@@ -60,7 +74,14 @@ impl From<&StreamInfo> for Stream {
             revoked: counters.revoked,
             goodbyes: reasons(&counters.goodbyes),
             source_counters: reasons(&counters.source),
+            held: counters.held,
+            held_max: counters.held_max,
+            frames_live: counters.frames_live,
+            frames_max: counters.frames_max,
+            capture_latency_us: Latency::of(&counters.capture_latency),
+            lease_hold_us: Latency::of(&counters.lease_hold),
             clients: info.clients.iter().map(Client::from).collect(),
+            departures: info.departures.iter().map(Departure::from).collect(),
         }
     }
 }
@@ -140,6 +161,8 @@ pub struct Client {
     pub revoked: u64,
     pub stray_unlocks: u64,
     pub connected_ns: u64,
+    /// How long it held frames.
+    pub lease_hold_us: Option<Latency>,
 }
 
 impl From<&ClientInfo> for Client {
@@ -158,7 +181,14 @@ impl From<&ClientInfo> for Client {
             revoked: info.revoked,
             stray_unlocks: info.stray_unlocks,
             connected_ns: info.connected,
+            lease_hold_us: Latency::of(&info.lease_hold),
         }
+    }
+}
+
+impl Client {
+    fn held_for(&self, quantile: fn(&Latency) -> f64) -> String {
+        self.lease_hold_us.as_ref().map(|hold| units::microseconds(quantile(hold))).unwrap_or_default()
     }
 }
 
@@ -210,6 +240,10 @@ impl Stream {
         details.extend(self.socket.as_ref().map(|socket| format!("socket     {socket}")));
         let (delivered, skipped) = (self.delivered, units::by_reason(&self.skipped));
         details.push(format!("clients    delivered {delivered}, skipped {skipped}, revoked {}", self.revoked));
+        let Self { held, held_max, frames_live, frames_max, .. } = self;
+        details.push(format!("leases     {held} held, at most {held_max}; {frames_live} of {frames_max} frames in use"));
+        details.extend(self.lease_hold_us.map(|hold| format!("held for   {}", hold.text())));
+        details.extend(self.capture_latency_us.map(|latency| format!("latency    {}, capture to publication", latency.text())));
         if !self.goodbyes.is_empty() {
             details.push(format!("goodbyes   {}", units::by_reason(&self.goodbyes)));
         }
@@ -234,6 +268,8 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
         ("PID", Align::Right),
         ("MODE", Align::Left),
         ("HELD", Align::Right),
+        ("FOR P50", Align::Right),
+        ("FOR P99", Align::Right),
         ("DELIVERED", Align::Right),
         ("SKIPPED", Align::Left),
         ("REVOKED", Align::Right),
@@ -247,6 +283,8 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
                 client.pid.to_string(),
                 client.mode.clone(),
                 format!("{}/{}", client.held, client.credits),
+                client.held_for(|hold| hold.p50),
+                client.held_for(|hold| hold.p99),
                 client.delivered.to_string(),
                 units::by_reason(&client.skipped),
                 client.revoked.to_string(),

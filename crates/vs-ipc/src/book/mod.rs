@@ -70,6 +70,8 @@ pub struct Expired {
     pub serial: u64,
     /// How many leases of this client have ended so in a row.
     pub strikes: u32,
+    /// For how long it was held, in ns.
+    pub held_ns: u64,
 }
 
 /// See the module.
@@ -80,6 +82,8 @@ pub struct LeaseBook<T> {
     entries: VecDeque<Entry<T>>,
     holders: Slab<Holder>,
     users: Users,
+    /// Leases of all holders.
+    leases: usize,
     last_serial: u64,
     newest: Option<u64>,
     /// No lease or lifespan ends before this time, so until then there is nothing to look for.
@@ -132,6 +136,7 @@ impl<T> LeaseBook<T> {
             entries: VecDeque::new(),
             holders: Slab::new(),
             users: Users::default(),
+            leases: 0,
             last_serial: 0,
             newest: None,
             next_end_ns: NEVER,
@@ -184,6 +189,12 @@ impl<T> LeaseBook<T> {
     #[must_use]
     pub fn held(&self, client: ClientKey) -> usize {
         self.holders.get(client.0).map_or(0, |holder| holder.leases.len())
+    }
+
+    /// Leases that all clients together hold.
+    #[must_use]
+    pub fn leases(&self) -> usize {
+        self.leases
     }
 
     /// Whether the client may hold a further frame.
@@ -266,6 +277,7 @@ impl<T> LeaseBook<T> {
             holder.leases.push(Lease { serial, granted_ns: now_ns, deadline_ns });
             self.users.hold(holder.user, serial);
             self.entries[index].leases += 1;
+            self.leases += 1;
             deadline_ns
         };
         self.next_end_ns = self.next_end_ns.min(deadline_ns);
@@ -322,7 +334,8 @@ impl<T> LeaseBook<T> {
                     *prompt = false;
                     self.users.release(*user, lease.serial);
                     ended.push(lease.serial);
-                    expired(Expired { client: ClientKey(key), serial: lease.serial, strikes: *strikes });
+                    let held_ns = now_ns.saturating_sub(lease.granted_ns);
+                    expired(Expired { client: ClientKey(key), serial: lease.serial, held_ns, strikes: *strikes });
                 }
                 alive
             });
@@ -357,6 +370,7 @@ impl<T> LeaseBook<T> {
     }
 
     fn release(&mut self, serial: u64) {
+        self.leases = self.leases.saturating_sub(1);
         if let Some(index) = self.index(serial) {
             let entry = &mut self.entries[index];
             entry.leases = entry.leases.saturating_sub(1);

@@ -229,9 +229,10 @@ impl Run {
                 client.strikes += 1;
                 assert_eq!(client.strikes, end.strikes);
             }
-            expired.push((end.client.0, end.serial));
+            expired.push((end.client.0, end.serial, end.held_ns));
         });
-        let due: Vec<_> = self.model.leases.iter().filter(|(_, (_, end))| *end <= now).map(|(key, _)| *key).collect();
+        let due = self.model.leases.iter().filter(|(_, (_, end))| *end <= now);
+        let due: Vec<_> = due.map(|((client, serial), (granted, _))| (*client, *serial, now - granted)).collect();
         expired.sort_unstable();
         assert_eq!(expired, due, "exactly the leases whose time has come");
         self.model.leases.retain(|_, (_, end)| *end > now);
@@ -243,6 +244,7 @@ impl Run {
         assert_eq!(self.book.len(), live.len());
         assert!(live.iter().all(|serial| self.book.frame(*serial).is_some()), "a frame that someone may read is gone");
         assert!(self.book.len() <= LIMITS.frames, "the source is starved");
+        assert_eq!(self.book.leases(), self.model.leases.len());
         for (client, known) in &self.model.clients {
             assert_eq!(self.book.held(ClientKey(*client)), self.model.held(*client));
             assert!(self.model.held(*client) <= known.claim.credits);

@@ -9,12 +9,15 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 use vs_frame::BufferId;
+use vs_frame::clock::monotonic_ns;
 
+use super::departures::Departure;
 use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
 use super::stats::{ClientSnapshot, Skips};
 use crate::book::ClientKey;
-use crate::wire::{Mode, SkipReason};
+use crate::histogram::Histogram;
+use crate::wire::{GoodbyeReason, Mode, SkipReason};
 
 /// Control messages kept for a client whose socket is full. One that has not read as many
 /// state changes, revocations and answers as this has stopped working.
@@ -34,13 +37,15 @@ pub(super) struct Peer {
 }
 
 /// What a client has become by its HELLO.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: String,
     pub(super) mode: Mode,
     pub(super) credits: u16,
     pub(super) lease_ns: u64,
     pub(super) book: ClientKey,
+    /// How long it held its frames. Apart, for every frame goes through the list of clients.
+    pub(super) hold: Box<Histogram>,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,8 @@ pub(super) struct Client {
     pub(super) known: Vec<BufferId>,
     /// The last frame it got.
     pub(super) last_serial: u64,
-    /// Why it did not get the newest frame; it gets it when that passes.
+    /// Why it did not get the newest frame; it gets it when that passes. The skip counts when
+    /// a newer frame is there, so that no counter ever goes back.
     pub(super) behind: Option<SkipReason>,
     /// What the poller tells of it; set by [`Client::set_watch`] only.
     pub(super) watch: Watch,
@@ -156,10 +162,31 @@ impl Client {
         !self.outbox.is_empty()
     }
 
-    /// Notes that it did not get the newest frame.
-    pub(super) fn skip(&mut self, reason: SkipReason) {
+    /// There is a newer frame than the one that it is behind with, or it goes: it has missed
+    /// that one for good. Returns why.
+    pub(super) fn settle(&mut self) -> Option<SkipReason> {
+        let reason = self.behind.take()?;
         self.skipped.count(reason);
-        self.behind = Some(reason);
+        Some(reason)
+    }
+
+    /// What is kept of it when it goes.
+    pub(super) fn departure(&self, held: usize, cause: Option<(GoodbyeReason, &str)>) -> Departure {
+        Departure {
+            id: self.id,
+            name: self.identity.as_ref().map(|identity| identity.name.clone()).unwrap_or_default(),
+            pid: self.peer.pid,
+            uid: self.peer.uid,
+            reason: cause.map(|(reason, _)| reason),
+            text: cause.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            delivered: self.delivered,
+            skipped: self.skipped,
+            revoked: self.revoked,
+            held,
+            connected_ns: self.connected_ns,
+            left_ns: monotonic_ns(),
+            times: 1,
+        }
     }
 
     /// Whether each frame that it gets brings a lease.
@@ -183,6 +210,7 @@ impl Client {
             revoked: self.revoked,
             stray_unlocks: self.stray_unlocks,
             connected_ns: self.connected_ns,
+            lease_hold: identity.hold.clone(),
         })
     }
 }

@@ -40,6 +40,11 @@ impl Host {
     /// clients may not have now goes home at once.
     pub fn publish(&mut self, frame: Frame) -> u64 {
         let publish_ns = monotonic_ns();
+        let capture_ns = frame.meta().capture_ns;
+        // 0: whoever made the frame did not know.
+        if capture_ns > 0 {
+            self.totals.capture_latency.record(publish_ns.saturating_sub(capture_ns));
+        }
         self.expire(publish_ns);
         if self.gathers() {
             self.hear_the_indebted();
@@ -70,6 +75,7 @@ impl Host {
         let gathers = self.gathers();
         let mut unwatched = false;
         for (key, client) in &mut self.clients {
+            self.totals.skipped.count_all(client.settle());
             match deliver(&mut self.book, client, event, terms) {
                 Delivery::Done => {
                     self.totals.delivered += 1;
@@ -79,18 +85,17 @@ impl Host {
                     }
                 }
                 Delivery::Skipped(reason) => {
-                    self.totals.skipped.count(reason);
-                    client.skip(reason);
+                    client.behind = Some(reason);
                     client.hear(&self.poller, key);
                 }
                 Delivery::Full => {
-                    self.totals.skipped.count(SkipReason::NotReading);
-                    client.skip(SkipReason::NotReading);
+                    client.behind = Some(SkipReason::NotReading);
                     client.set_watch(&self.poller, key, Watch::MessagesAndRoom);
                 }
                 Delivery::Gone => gone.push(key),
             }
         }
+        self.totals.note_held(self.book.leases());
         if unwatched {
             self.begin_gathering(terms.now_ns);
         }
@@ -101,9 +106,9 @@ impl Host {
 
     fn skip_for_all(&mut self) {
         for (key, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
-            client.skip(SkipReason::Pool);
+            self.totals.skipped.count_all(client.settle());
+            client.behind = Some(SkipReason::Pool);
             client.hear(&self.poller, key);
-            self.totals.skipped.count(SkipReason::Pool);
         }
     }
 
@@ -119,24 +124,14 @@ impl Host {
             return;
         }
         let event = frame_event(serial, published);
-        let missed = client.behind.take();
-        if let Some(reason) = missed {
-            client.skipped.uncount(reason);
-        }
         match deliver(&mut self.book, client, event, terms) {
             Delivery::Done => {
                 self.totals.delivered += 1;
-                if let Some(reason) = missed {
-                    self.totals.skipped.uncount(reason);
-                }
+                self.totals.note_held(self.book.leases());
             }
             Delivery::Gone => self.give_up(key, Trouble::Closed),
-            Delivery::Skipped(_) | Delivery::Full => {
-                // As before: it waits for the same thing, or the next frame will find out.
-                if let Some(reason) = missed {
-                    client.skip(reason);
-                }
-            }
+            // As before: it waits for the same thing, or the next frame will find out.
+            Delivery::Skipped(_) | Delivery::Full => {}
         }
     }
 
@@ -159,6 +154,9 @@ impl Host {
                 continue;
             };
             let client = &mut self.clients[key];
+            if let Some(identity) = &mut client.identity {
+                identity.hold.record(lease.held_ns);
+            }
             client.revoked += 1;
             client.unanswered += 1;
             client.suspended = true;

@@ -13,6 +13,7 @@
 mod alarm;
 mod client;
 mod deliver;
+mod departures;
 mod gather;
 mod listener;
 mod options;
@@ -38,6 +39,7 @@ use self::stats::Totals;
 use crate::book::{LeaseBook, Limits};
 use crate::wire::{self, GoodbyeReason, MAX_TEXT, StreamState};
 
+pub use departures::Departure;
 pub use listener::BindError;
 pub use options::HostOptions;
 pub use stats::{ClientSnapshot, HostSnapshot, Skips};
@@ -150,7 +152,7 @@ impl Host {
     pub fn snapshot(&self) -> HostSnapshot {
         let held = |client: &Client| client.identity.as_ref().map_or(0, |identity| self.book.held(identity.book));
         let clients = self.clients.iter().filter_map(|(_, client)| client.snapshot(held(client))).collect();
-        self.totals.snapshot(self.book.len(), clients)
+        self.totals.snapshot(&self.book, clients)
     }
 
     /// The serial that the next frame will get.
@@ -253,6 +255,7 @@ impl Host {
         if let Err((reason, text)) = self.check_admission(peer) {
             tracing::warn!(stream = self.options.stream, uid = peer.uid, pid = peer.pid, %reason, "refused a client");
             self.totals.goodbye(reason);
+            self.totals.departures.add(Departure::refused(peer, reason, text));
             send_record(socket.as_fd(), &goodbye_record(reason, text));
             return;
         }
@@ -355,16 +358,28 @@ impl Host {
         );
         self.totals.goodbye(reason);
         send_record(client.socket.as_fd(), &goodbye_record(reason, text));
-        self.remove(key);
+        self.forget(key, Some((reason, text)));
+    }
+
+    /// Forgets a connection that the client has ended.
+    fn remove(&mut self, key: usize) {
+        self.forget(key, None);
     }
 
     /// Forgets a connection; its frames are free at once.
-    fn remove(&mut self, key: usize) {
-        let Some(client) = self.clients.try_remove(key) else { return };
+    fn forget(&mut self, key: usize, cause: Option<(GoodbyeReason, &str)>) {
+        let Some(mut client) = self.clients.try_remove(key) else { return };
         self.poller.remove(&client.socket);
+        self.totals.skipped.count_all(client.settle());
+        let mut held = 0;
         if let Some(identity) = &client.identity {
-            let held = self.book.remove_client(identity.book);
+            held = self.book.remove_client(identity.book);
+            self.totals.hold_of_gone.merge(&identity.hold);
             tracing::debug!(stream = self.options.stream, client = client.id, held, "client left");
+        }
+        // Who came and went without a word, or a reason, was no client.
+        if client.identity.is_some() || cause.is_some() {
+            self.totals.departures.add(client.departure(held, cause));
         }
     }
 

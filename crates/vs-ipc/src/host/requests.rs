@@ -9,6 +9,7 @@ use super::Host;
 use super::client::Identity;
 use super::send::{Received, RecordBuffer, receive};
 use crate::book::{Claim, Refusal};
+use crate::histogram::Histogram;
 use crate::wire::{
     self, GoodbyeReason, Hello, LockRequest, LockResponse, LockStatus, MAGIC, MAX_CLIENT_MESSAGE, Message, Mode,
     UnlockRequest, VERSION_MAJOR, VERSION_MINOR, Welcome, WireError,
@@ -100,7 +101,7 @@ impl Host {
             stream = self.options.stream, client = client.id, name, %mode, credits, uid = client.peer.uid,
             pid = client.peer.pid, "client joined"
         );
-        client.identity = Some(Identity { name, mode, credits, lease_ns, book });
+        client.identity = Some(Identity { name, mode, credits, lease_ns, book, hold: Box::new(Histogram::new()) });
         let welcome = Welcome {
             major: VERSION_MAJOR.into(),
             minor: minor.into(),
@@ -141,6 +142,7 @@ impl Host {
             Err(Refusal::Scarce) => (LockStatus::Share, 0),
         };
         client.held_max = client.held_max.max(self.book.held(identity.book));
+        self.totals.note_held(self.book.leases());
         let response = LockResponse {
             request: request.request,
             serial: request.serial,
@@ -153,13 +155,11 @@ impl Host {
 
     fn on_unlock(&mut self, key: usize, serial: u64) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(identity) = &client.identity else { return };
-        if self.book.unlock(identity.book, serial, monotonic_ns()).is_none() {
-            if client.unanswered > 0 {
-                client.unanswered -= 1;
-            } else {
-                client.stray_unlocks += 1;
-            }
+        let Some(identity) = &mut client.identity else { return };
+        match self.book.unlock(identity.book, serial, monotonic_ns()) {
+            Some(held_ns) => identity.hold.record(held_ns),
+            None if client.unanswered > 0 => client.unanswered -= 1,
+            None => client.stray_unlocks += 1,
         }
         if client.behind.is_some() {
             self.offer_newest(key);

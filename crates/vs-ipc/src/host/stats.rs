@@ -3,6 +3,9 @@
 
 use vs_frame::clock::monotonic_ns;
 
+use super::departures::{Departure, Departures};
+use crate::book::LeaseBook;
+use crate::histogram::Histogram;
 use crate::wire::codes::SKIP_COUNTERS;
 use crate::wire::{GoodbyeReason, Mode, SkipReason};
 
@@ -15,10 +18,8 @@ impl Skips {
         self.0[reason.code() as usize] += 1;
     }
 
-    /// A frame that was counted as skipped got through after all.
-    pub(super) fn uncount(&mut self, reason: SkipReason) {
-        let counter = &mut self.0[reason.code() as usize];
-        *counter = counter.saturating_sub(1);
+    pub(super) fn count_all(&mut self, reasons: impl IntoIterator<Item = SkipReason>) {
+        reasons.into_iter().for_each(|reason| self.count(reason));
     }
 
     /// Frames skipped for `reason`.
@@ -55,7 +56,7 @@ pub struct ClientSnapshot {
     pub held_max: usize,
     /// Frames sent to it.
     pub delivered: u64,
-    /// Frames not sent to it.
+    /// Frames not sent to it. The newest frame is not among them: it can still come.
     pub skipped: Skips,
     /// Leases that ended by their deadline.
     pub revoked: u64,
@@ -63,6 +64,8 @@ pub struct ClientSnapshot {
     pub stray_unlocks: u64,
     /// When it connected, in ns of `CLOCK_MONOTONIC`.
     pub connected_ns: u64,
+    /// How long it held its frames, until it unlocked them or their deadline passed.
+    pub lease_hold: Box<Histogram>,
 }
 
 /// The host, as it is now.
@@ -78,8 +81,22 @@ pub struct HostSnapshot {
     pub revoked: u64,
     /// Connections that the host ended, by [`GoodbyeReason`] code.
     pub goodbyes: Vec<(GoodbyeReason, u64)>,
+    /// Leases that all clients together hold now.
+    pub held: usize,
+    /// The most that all clients together ever held.
+    pub held_max: usize,
     /// Frames that somebody has a right to, the newest included.
     pub frames_live: usize,
+    /// The most that `frames_live` may be.
+    pub frames_max: usize,
+    /// From capture to publication, for frames whose capture time is known.
+    pub capture_latency: Histogram,
+    /// How long clients held their frames, until they unlocked them or the deadline passed;
+    /// all clients, those that have left included.
+    pub lease_hold: Histogram,
+    /// Those who went last, in the order in which they went: a few of those that were
+    /// dismissed, and a few of those that left by themselves.
+    pub departures: Vec<Departure>,
     /// The clients.
     pub clients: Vec<ClientSnapshot>,
     /// When this was taken, in ns of `CLOCK_MONOTONIC`.
@@ -93,6 +110,11 @@ pub(super) struct Totals {
     pub(super) delivered: u64,
     pub(super) skipped: Skips,
     pub(super) revoked: u64,
+    pub(super) capture_latency: Histogram,
+    /// Of clients that are here no more; those that are have their own.
+    pub(super) hold_of_gone: Histogram,
+    pub(super) departures: Departures,
+    held_max: usize,
     goodbyes: Vec<(GoodbyeReason, u64)>,
 }
 
@@ -104,14 +126,27 @@ impl Totals {
         }
     }
 
-    pub(super) fn snapshot(&self, frames_live: usize, clients: Vec<ClientSnapshot>) -> HostSnapshot {
+    /// Clients have got leases: there are `held` now.
+    pub(super) fn note_held(&mut self, held: usize) {
+        self.held_max = self.held_max.max(held);
+    }
+
+    pub(super) fn snapshot<T>(&self, book: &LeaseBook<T>, clients: Vec<ClientSnapshot>) -> HostSnapshot {
+        let mut lease_hold = self.hold_of_gone.clone();
+        clients.iter().for_each(|client| lease_hold.merge(&client.lease_hold));
         HostSnapshot {
             published: self.published,
             delivered: self.delivered,
             skipped: self.skipped,
             revoked: self.revoked,
             goodbyes: self.goodbyes.clone(),
-            frames_live,
+            held: book.leases(),
+            held_max: self.held_max,
+            frames_live: book.len(),
+            frames_max: book.limits().frames,
+            capture_latency: self.capture_latency.clone(),
+            lease_hold,
+            departures: self.departures.snapshot(),
             clients,
             taken_ns: monotonic_ns(),
         }
