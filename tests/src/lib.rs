@@ -13,7 +13,8 @@
 //! * [`rig`], [`daemon`], [`bus`], [`process`], [`binaries`]: what is started, and how
 //! * [`vsctl`], [`client`]: the user's hands
 //! * [`peer`]: a client that may say anything; [`witness`]: one that notices everything
-//! * [`video`]: what others' players say; [`contract`]: what the interfaces promise
+//! * [`video`]: what others' players say; [`contract`]: what the interfaces promise;
+//!   [`prometheus`]: what a scraper accepts
 
 #![warn(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, what is not as expected is a failure")]
@@ -25,6 +26,7 @@ pub mod contract;
 pub mod daemon;
 pub mod peer;
 pub mod process;
+pub mod prometheus;
 pub mod rig;
 pub mod video;
 pub mod vsctl;

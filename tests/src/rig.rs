@@ -12,6 +12,7 @@ use vsclient::dbus::{self, Bus, ClientInfo, Objects, StreamInfo};
 use crate::bus::PrivateBus;
 use crate::daemon::{Daemon, Place, write_config};
 use crate::process::End;
+use crate::prometheus::Samples;
 use crate::vsctl::{self, Outcome};
 use crate::{Process, eventually};
 
@@ -135,6 +136,12 @@ impl Rig {
     #[must_use]
     pub fn objects(&self) -> Objects {
         self.wait(self.connection.objects()).unwrap()
+    }
+
+    /// All metrics, over D-Bus.
+    #[must_use]
+    pub fn metrics(&self) -> Samples {
+        Samples::parse(&self.wait(async { self.connection.manager().await?.metrics().await }).unwrap())
     }
 
     /// A stream.

@@ -116,7 +116,8 @@ impl StreamEntry {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> StreamState {
+    /// What it is doing now.
+    pub fn state(&self) -> StreamState {
         self.status.borrow().state
     }
 }

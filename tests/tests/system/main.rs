@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod counters;
 mod errors;
 mod hostile;
 mod introspection;
 mod isolation;
+mod metrics;
 mod receive;
 mod recording;
 mod shutdown;

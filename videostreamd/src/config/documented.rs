@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, Visitor, value};
 use vs_ipc::host::HostOptions;
 
 use super::load::{Loaded, read_text};
-use super::{Config, DEFAULT_BUFFERS, DEFAULT_SOCKET_DIR, Daemon, Publication, Stream};
+use super::{Config, DEFAULT_BUFFERS, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
 use crate::bus::Address;
 use crate::stream::spec::StreamSpec;
 
@@ -68,9 +68,10 @@ fn keys<T: Deserialize<'static>>() -> &'static [&'static str] {
 fn as_it_lies_it_changes_nothing() {
     let loaded = load(DOCUMENTED);
     assert!(loaded.streams.is_empty());
-    let Config { daemon, defaults, stream } = loaded.config;
+    let Config { daemon, defaults, metrics, stream } = loaded.config;
     assert_eq!(format!("{daemon:?}"), format!("{:?}", Daemon::default()));
     assert_eq!(format!("{defaults:?}"), format!("{:?}", Publication::default()));
+    assert!(metrics.listen.is_none());
     assert!(stream.is_empty());
 }
 
@@ -87,7 +88,8 @@ fn every_option_is_there() {
     for section in keys::<Config>() {
         assert!(documented.contains_key(*section), "there is no [{section}]");
     }
-    for (section, keys) in [("daemon", keys::<Daemon>()), ("defaults", keys::<Publication>())] {
+    let sections = [("daemon", keys::<Daemon>()), ("defaults", keys::<Publication>()), ("metrics", keys::<Metrics>())];
+    for (section, keys) in sections {
         for key in keys {
             assert!(documented[section].get(key).is_some(), "[{section}] does not explain {key}");
         }

@@ -210,7 +210,10 @@ mod tests {
             ("[stream.a]\npattern = \"bars\"\nlease = \"fast\"\n", "v.toml:3:9: 'fast' is not a length of time"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"H264\"\n", "no test pattern in H264"),
             ("[stream.a\n", "v.toml:1:"),
-            ("[metrics]\nlisten = \"0.0.0.0:9464\"\n", "v.toml:2:10: '0.0.0.0:9464' can be reached from other machines"),
+            (
+                "[metrics]\nlisten = \"0.0.0.0:9464\"\n",
+                "v.toml:2:10: '0.0.0.0:9464' can be reached from other machines",
+            ),
             (
                 "[defaults]\nsocket-group = \"no-such-group-here\"\n[stream.a]\npattern = \"bars\"\n",
                 "there is no group",

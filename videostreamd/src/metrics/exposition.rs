@@ -141,7 +141,11 @@ mod tests {
         assert_eq!(lines[13], "t_seconds_bucket{s=\"a\",le=\"68.719476736\"} 3");
         assert_eq!(
             lines[14..],
-            ["t_seconds_bucket{s=\"a\",le=\"+Inf\"} 4", "t_seconds_sum{s=\"a\"} 100.0000065", "t_seconds_count{s=\"a\"} 4"]
+            [
+                "t_seconds_bucket{s=\"a\",le=\"+Inf\"} 4",
+                "t_seconds_sum{s=\"a\"} 100.0000065",
+                "t_seconds_count{s=\"a\"} 4"
+            ]
         );
     }
 }

@@ -34,10 +34,7 @@ pub fn text(streams: &[StreamSample]) -> String {
     let mut states = text.family("videostream_stream_state", Kind::Gauge, "1 for what the stream is doing, else 0.");
     for stream in streams {
         for state in StreamState::ALL {
-            states.sample(
-                &[("stream", &stream.name), ("state", state.name())],
-                u64::from(*state == stream.state),
-            );
+            states.sample(&[("stream", &stream.name), ("state", state.name())], u64::from(*state == stream.state));
         }
     }
     let running: Vec<Stream<'_>> = streams.iter().filter_map(Stream::of).collect();
@@ -151,10 +148,7 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
     for client in clients() {
         let (pid, uid) = (client.snapshot.pid.to_string(), client.snapshot.uid.to_string());
         let [stream, id, name] = client.labels();
-        family.sample(
-            &[stream, id, name, ("pid", &pid), ("uid", &uid), ("mode", client.snapshot.mode.name())],
-            1,
-        );
+        family.sample(&[stream, id, name, ("pid", &pid), ("uid", &uid), ("mode", client.snapshot.mode.name())], 1);
     }
     type Value = fn(&ClientSnapshot) -> u64;
     let plain: [(&str, Kind, &str, Value); 6] = [
@@ -172,18 +166,12 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
             |client| client.stray_unlocks,
         ),
         ("videostream_client_leases_held", Kind::Gauge, "Leases that this client holds.", |c| c.held as u64),
-        (
-            "videostream_client_leases_held_max",
-            Kind::Gauge,
-            "The most leases that this client held.",
-            |client| client.held_max as u64,
-        ),
-        (
-            "videostream_client_credits",
-            Kind::Gauge,
-            "Leases that this client may hold at once.",
-            |client| u64::from(client.credits),
-        ),
+        ("videostream_client_leases_held_max", Kind::Gauge, "The most leases that this client held.", |client| {
+            client.held_max as u64
+        }),
+        ("videostream_client_credits", Kind::Gauge, "Leases that this client may hold at once.", |client| {
+            u64::from(client.credits)
+        }),
     ];
     for (name, kind, help, value) in plain {
         let mut family = text.family(name, kind, help);

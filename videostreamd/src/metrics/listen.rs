@@ -50,7 +50,9 @@ impl FromStr for Listen {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
         let address: SocketAddr = text.parse().map_err(|_| {
-            format!("'{text}' is not an address: write 127.0.0.1:9464, [::1]:9464 or unix:/run/videostream/metrics.sock")
+            format!(
+                "'{text}' is not an address: write 127.0.0.1:9464, [::1]:9464 or unix:/run/videostream/metrics.sock"
+            )
         })?;
         if !address.ip().is_loopback() {
             return Err(format!(

@@ -57,7 +57,7 @@ impl Metrics {
         let streams = self.control.streams();
         let samples = join_all(streams.iter().map(async |entry| StreamSample {
             name: entry.spec.name.clone(),
-            state: entry.status().borrow().state,
+            state: entry.state(),
             snapshot: entry.snapshot().await,
         }));
         let text: Arc<str> = families::text(&samples.await).into();

@@ -241,9 +241,12 @@ impl Stream {
         let (delivered, skipped) = (self.delivered, units::by_reason(&self.skipped));
         details.push(format!("clients    delivered {delivered}, skipped {skipped}, revoked {}", self.revoked));
         let Self { held, held_max, frames_live, frames_max, .. } = self;
-        details.push(format!("leases     {held} held, at most {held_max}; {frames_live} of {frames_max} frames in use"));
+        details
+            .push(format!("leases     {held} held, at most {held_max}; {frames_live} of {frames_max} frames in use"));
         details.extend(self.lease_hold_us.map(|hold| format!("held for   {}", hold.text())));
-        details.extend(self.capture_latency_us.map(|latency| format!("latency    {}, capture to publication", latency.text())));
+        details.extend(
+            self.capture_latency_us.map(|latency| format!("latency    {}, capture to publication", latency.text())),
+        );
         if !self.goodbyes.is_empty() {
             details.push(format!("goodbyes   {}", units::by_reason(&self.goodbyes)));
         }

@@ -15,7 +15,11 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Panics where the text is wrong.
+    /// Reads a text.
+    ///
+    /// # Panics
+    /// Where it is wrong.
+    #[must_use]
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line must end");
         let mut all = Self { samples: BTreeMap::new(), kinds: BTreeMap::new() };
@@ -74,12 +78,17 @@ impl Samples {
             buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
             assert!(buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{name}{labels:?}: {buckets:?}");
             let (last, count) = buckets[buckets.len() - 1];
-            assert_eq!((last, Some(&count)), (f64::INFINITY, self.samples.get(&(format!("{name}_count"), labels.clone()))));
+            let of_all = self.samples.get(&(format!("{name}_count"), labels.clone()));
+            assert_eq!((last, Some(&count)), (f64::INFINITY, of_all), "{name}{labels:?}");
             assert!(self.samples.contains_key(&(format!("{name}_sum"), labels)), "{name} has no sum");
         }
     }
 
     /// The one sample of this name that has these labels, among others.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[must_use]
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |of: &BTreeMap<String, String>| {
             labels.iter().all(|(name, value)| of.get(*name).is_some_and(|found| found == value))
@@ -95,7 +104,10 @@ impl Samples {
         self.kinds.keys().map(String::as_str)
     }
 
-    /// Whether `earlier` counted nothing that is not counted here.
+    /// Makes sure that nothing that was counted `earlier` is not counted here.
+    ///
+    /// # Panics
+    /// If a counter has gone back.
     pub fn is_not_behind(&self, earlier: &Self) {
         for ((name, labels), before) in &earlier.samples {
             let counts = name.ends_with("_total") || name.ends_with("_bucket") || name.ends_with("_count");
@@ -134,6 +146,40 @@ fn labels(mut rest: &str) -> (BTreeMap<String, String>, &str) {
         match rest.strip_prefix(',') {
             Some(more) => rest = more,
             None => return (labels, rest.strip_prefix('}').expect(rest)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "# HELP videostream_x_seconds h\n# TYPE videostream_x_seconds histogram\n\
+        videostream_x_seconds_bucket{a=\"\\\"}\\n\",le=\"1\"} 1\nvideostream_x_seconds_bucket{a=\"\\\"}\\n\",le=\"+Inf\"} 2\n\
+        videostream_x_seconds_sum{a=\"\\\"}\\n\"} 3.5\nvideostream_x_seconds_count{a=\"\\\"}\\n\"} 2\n";
+
+    #[test]
+    fn a_right_text_is_read() {
+        let samples = Samples::parse(GOOD);
+        assert_eq!(samples.get("videostream_x_seconds_sum", &[("a", "\"}\n")]), 3.5);
+        assert_eq!(samples.families().collect::<Vec<_>>(), ["videostream_x_seconds"]);
+    }
+
+    #[test]
+    fn wrong_texts_are_refused() {
+        let wrong = [
+            GOOD.trim_end().to_owned(),
+            GOOD.replace("} 2\n", "} 0\n"),
+            GOOD.replace("_count{a=\"\\\"}\\n\"} 2", "_count{a=\"\\\"}\\n\"} 1"),
+            GOOD.replace(",le=\"+Inf\"", ",le=\"2\""),
+            GOOD.replace("# HELP videostream_x_seconds h\n", ""),
+            GOOD.replace("_seconds", "_time"),
+            GOOD.replace("} 3.5", "} 3,5"),
+            format!("{GOOD}{GOOD}"),
+            format!("{GOOD}videostream_y 1\n"),
+        ];
+        for text in wrong {
+            assert!(std::panic::catch_unwind(|| Samples::parse(&text)).is_err(), "{text}");
         }
     }
 }
