@@ -19,7 +19,7 @@ impl Samples {
     ///
     /// # Panics
     /// Where it is wrong.
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "to read it is to check it")]
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line must end");
         let mut all = Self { samples: BTreeMap::new(), kinds: BTreeMap::new() };

@@ -141,7 +141,8 @@ impl Rig {
     /// All metrics, over D-Bus.
     #[must_use]
     pub fn metrics(&self) -> Samples {
-        Samples::parse(&self.wait(async { self.connection.manager().await?.metrics().await }).unwrap())
+        let text = self.wait(async { self.connection.manager().await.unwrap().metrics().await });
+        Samples::parse(&text.unwrap())
     }
 
     /// A stream.

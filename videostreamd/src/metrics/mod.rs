@@ -46,7 +46,7 @@ impl Metrics {
     }
 
     /// All metrics, at most [`FRESH`] old. Takes as long as the slowest stream's thread, but
-    /// not for ever: one that hangs in its driver is left out after 5 s.
+    /// not for ever: one that hangs in its driver is left out after some seconds.
     pub async fn text(&self) -> Arc<str> {
         let mut last = self.last.lock().await;
         if let Some((made, text)) = &*last

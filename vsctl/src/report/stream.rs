@@ -271,11 +271,11 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
         ("PID", Align::Right),
         ("MODE", Align::Left),
         ("HELD", Align::Right),
-        ("FOR P50", Align::Right),
-        ("FOR P99", Align::Right),
         ("DELIVERED", Align::Right),
         ("SKIPPED", Align::Left),
         ("REVOKED", Align::Right),
+        ("HOLD-P50", Align::Right),
+        ("HOLD-P99", Align::Right),
     ]);
     for stream in streams {
         for client in &stream.clients {
@@ -286,11 +286,11 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
                 client.pid.to_string(),
                 client.mode.clone(),
                 format!("{}/{}", client.held, client.credits),
-                client.held_for(|hold| hold.p50),
-                client.held_for(|hold| hold.p99),
                 client.delivered.to_string(),
                 units::by_reason(&client.skipped),
                 client.revoked.to_string(),
+                client.held_for(|hold| hold.p50),
+                client.held_for(|hold| hold.p99),
             ]);
         }
     }
