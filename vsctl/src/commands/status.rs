@@ -17,9 +17,10 @@ use crate::values;
 ///
 /// FPS is what the format says; with --measure, what is really published. A client's SKIPPED
 /// counts the frames that it alone did not get, by reason: no-credit (it held as many frames as
-/// it may), not-reading (its socket was full), pool (all clients together held too many). HOLD is
-/// how long it holds a frame, from its sending to the unlock. GONE lists clients that were
-/// dismissed, and why; with details, those that left by themselves, too.
+/// it may), not-reading (its socket was full), pool (all clients together held too many),
+/// share (it held more than its share while frames were scarce). HOLD is how long it holds a
+/// frame, from its sending to the unlock. GONE lists clients that were dismissed, and why; with
+/// details, those that left by themselves, too.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -27,7 +27,7 @@ use receiver::{End, Limits, Receiver};
 /// Latency is the time from the publication of a frame to its receipt here. LOST counts the
 /// serials that did not come; SKIPPED says which of them the daemon left out, and why:
 /// no-credit (held as many frames as it may), not-reading (its socket was full), pool (all
-/// clients together held too many).
+/// clients together held too many), share (held more than its share while frames were scarce).
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
