@@ -46,7 +46,7 @@ impl BareFrame {
 }
 
 /// Waits for a record; `None` at the end of the connection.
-pub fn receive<'b>(socket: impl AsFd, buffer: &'b mut [u8; BareFrame::LEN]) -> anyhow::Result<Option<&'b [u8]>> {
+pub fn receive(socket: impl AsFd, buffer: &mut [u8; BareFrame::LEN]) -> anyhow::Result<Option<&[u8]>> {
     let mut slices = [IoSliceMut::new(buffer)];
     let received = recvmsg(socket, &mut slices, &mut RecvAncillaryBuffer::default(), RecvFlags::empty());
     match received {
