@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod blocking;
+mod crowds;
 mod processes;
 mod reconnecting;
 mod stage;
