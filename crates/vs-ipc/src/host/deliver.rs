@@ -162,6 +162,8 @@ impl Host {
             };
             let client = &mut self.clients[key];
             client.revoked += 1;
+            client.unanswered += 1;
+            client.suspended = true;
             self.totals.revoked += 1;
             tracing::debug!(
                 stream = self.options.stream,
@@ -169,12 +171,6 @@ impl Host {
                 serial = lease.serial,
                 "lease revoked: its deadline passed"
             );
-            if client.dialect == Dialect::Vsl {
-                // It cannot be told; its next request about the frame is refused.
-                continue;
-            }
-            client.unanswered += 1;
-            client.suspended = true;
             let message = Revoked { serial: lease.serial.into(), ..Revoked::default() };
             self.control(key, wire::record(message, &[]));
             if lease.strikes >= self.options.strikes_max {

@@ -348,8 +348,15 @@ impl Host {
         }
     }
 
-    /// Sends a control message to one client.
+    /// Sends a control message to one client, unless its protocol has no words for it.
     fn control(&mut self, key: usize, record: Vec<u8>) {
+        if self.clients.get(key).is_some_and(|client| client.dialect == Dialect::Native) {
+            self.send_or_keep(key, record);
+        }
+    }
+
+    /// Sends a record that must arrive to one client.
+    fn send_or_keep(&mut self, key: usize, record: Vec<u8>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let outcome = client.send_control(record);
         if client.has_backlog() {

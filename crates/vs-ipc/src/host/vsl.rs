@@ -111,6 +111,9 @@ impl Host {
     pub(super) fn on_vsl_record(&mut self, key: usize, record: &[u8]) -> Result<(), WireError> {
         let too_short = WireError::TooShort { kind: 0, len: record.len(), needed: size_of::<Request>() };
         let request = Request::parse(record).ok_or(too_short)?;
+        if let Some(client) = self.clients.get_mut(key) {
+            client.suspended = false;
+        }
         // No frame has a serial below 1.
         let serial = u64::try_from(request.serial.get()).unwrap_or(0);
         let (outcome, locked) = match Control::from_code(request.message.get()) {
@@ -118,7 +121,7 @@ impl Host {
             Some(Control::Unlock) => (self.on_vsl_unlock(key, serial), false),
             None => (Outcome::InvalidControl, false),
         };
-        self.control(key, Event::answer(outcome, locked).as_bytes().to_vec());
+        self.send_or_keep(key, Event::answer(outcome, locked).as_bytes().to_vec());
         if self.clients.get(key).is_some_and(|client| client.behind.is_some()) {
             self.offer_newest(key);
         }

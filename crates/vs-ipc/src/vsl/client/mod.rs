@@ -19,7 +19,7 @@ mod error;
 mod link;
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -331,6 +331,12 @@ fn only_descriptor(serial: u64, descriptors: Descriptors) -> Result<OwnedFd, Rec
 impl Drop for Connection {
     fn drop(&mut self) {
         self.link.close();
+    }
+}
+
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
