@@ -11,3 +11,4 @@ mod receive;
 mod recording;
 mod shutdown;
 mod streams;
+mod vsl;
