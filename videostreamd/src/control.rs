@@ -21,7 +21,7 @@ use crate::recording::{RecordError, RecordOptions, Recording};
 use crate::rendition::Renditions;
 use crate::stream::handle::{HandleError, StreamSnapshot};
 use crate::stream::source::Plan;
-use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+use crate::stream::spec::{NotForVsl, Shape, SourceSpec, StreamSpec};
 use crate::stream::{StreamHandle, StreamStatus};
 
 /// How long recordings may take to be completed when the daemon ends. systemd's default
@@ -100,6 +100,12 @@ impl StreamEntry {
     /// Path of its socket while there is one.
     pub fn socket(&self) -> Option<PathBuf> {
         self.running().as_ref().map(|running| running.handle.socket().clone())
+    }
+
+    /// Path of its socket for clients of libvideostream while there is one.
+    pub fn vsl_socket(&self) -> Option<PathBuf> {
+        let running = self.running().is_some();
+        self.spec.host.vsl.as_ref().filter(|_| running).map(|vsl| vsl.path.clone())
     }
 
     /// Its counters; `None` while it is stopped.
@@ -251,7 +257,8 @@ impl Control {
         let (shape, buffers) = (wishes.over(before), spec.buffers);
         match &spec.source {
             SourceSpec::Pattern => {
-                StreamSpec::pattern_format(shape).map_err(ControlError::BadFormat)?;
+                let format = StreamSpec::pattern_format(shape).and_then(|format| spec.check_vsl(&format));
+                format.map_err(ControlError::BadFormat)?;
                 Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers, spares: spec.spares })
             }
             SourceSpec::Camera { device } => {
@@ -260,7 +267,7 @@ impl Control {
                     device: device.clone(),
                     known: list("cameras found:", self.devices.cameras().into_iter(), "no camera was found"),
                 })?;
-                Ok(Plan::Camera { node, shape, buffers })
+                Ok(Plan::Camera { node, shape, buffers, vsl: spec.host.vsl.is_some() })
             }
         }
     }
@@ -356,6 +363,7 @@ fn open_error(error: &anyhow::Error) -> ControlError {
     let text = format!("{error:#}");
     match error.downcast_ref::<vs_v4l2::OpenError>() {
         Some(vs_v4l2::OpenError::NotOffered { .. }) => ControlError::BadFormat(text),
+        _ if error.is::<NotForVsl>() => ControlError::BadFormat(text),
         _ => ControlError::Failed(text),
     }
 }

@@ -13,7 +13,7 @@ use memmap2::MmapMut;
 use crate::buffer::Buffer;
 use crate::format::Format;
 use crate::frame::{Frame, FrameError, Home};
-use crate::memory::{Access, CpuAccess, MapError, MemoryError, WritableMemory};
+use crate::memory::{Access, CpuAccess, MapError, MemoryError, MemoryKind, WritableMemory};
 use crate::meta::FrameMeta;
 
 /// Where a pool's memory comes from.
@@ -21,9 +21,27 @@ use crate::meta::FrameMeta;
 pub enum CpuMemory {
     /// Sealed memfds: readable by everyone, writable by nobody but the pool.
     Memfd,
+    /// Memfds of fixed size with a second descriptor for writing ([`Memory::writable`]),
+    /// for streams that clients of libvideostream read: such a client maps for writing or
+    /// not at all. The pool's own readers get the descriptor for reading, but **whoever is
+    /// given the other one can change the pictures that everybody sees**.
+    ///
+    /// [`Memory::writable`]: crate::Memory::writable
+    WritableMemfd,
     /// A DMA heap, by its device node: importable by devices, but every client that gets a
     /// buffer could write to it.
     DmaHeap(PathBuf),
+}
+
+impl CpuMemory {
+    /// The kind of memory that readers meet.
+    #[must_use]
+    pub fn kind(&self) -> MemoryKind {
+        match self {
+            Self::Memfd | Self::WritableMemfd => MemoryKind::Memfd,
+            Self::DmaHeap(_) => MemoryKind::DmaBuf,
+        }
+    }
 }
 
 /// A bounded set of equal buffers for one format.
@@ -131,6 +149,7 @@ impl CpuPool {
             let len = self.format.memory_size(index).next_multiple_of(PAGE);
             let WritableMemory { memory, mapping } = match &self.memory {
                 CpuMemory::Memfd => WritableMemory::memfd(len)?,
+                CpuMemory::WritableMemfd => WritableMemory::writable_memfd(len)?,
                 CpuMemory::DmaHeap(path) => WritableMemory::dma_heap(path, len)?,
             };
             memories.push(memory);

@@ -7,7 +7,8 @@
 //! say which buffer holds the next frame. A **lease** is a client's right to one frame; the
 //! `book` of leases decides who may have what, and knows neither sockets nor time.
 //!
-//! `docs/protocol.md` specifies the messages; [`wire`] is that page as types.
+//! `docs/protocol.md` specifies the messages; [`wire`] is that page as types. [`vsl`] is the
+//! protocol of libvideostream 2.x, for its programs.
 //!
 //! The crate knows [`vs_frame`] only. Where frames come from is nobody's business here.
 
@@ -19,4 +20,5 @@ pub mod client;
 pub mod histogram;
 #[cfg(feature = "host")]
 pub mod host;
+pub mod vsl;
 pub mod wire;

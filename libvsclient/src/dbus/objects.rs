@@ -34,6 +34,9 @@ dicts! {
         device: OwnedObjectPath,
         /// Path of its socket; empty while it is stopped.
         socket: String,
+        /// Path of its socket for clients of libvideostream 2.x; empty if it has none, or is
+        /// stopped.
+        vsl_socket: String,
         /// Format of its frames; default before the first start.
         format: StreamFormat,
         /// In which ways the device's answer differs from what was asked.
@@ -139,6 +142,8 @@ dicts! {
         pid: i32,
         /// Its user.
         uid: u32,
+        /// What it speaks: `native` or `vsl` (libvideostream's).
+        protocol: String,
         /// `leased` or `notify`.
         mode: String,
         /// Frames it may hold at once.

@@ -72,6 +72,10 @@ pub trait Stream {
     #[zbus(property)]
     fn socket(&self) -> zbus::Result<String>;
 
+    /// Path of its socket for clients of libvideostream 2.x.
+    #[zbus(property)]
+    fn vsl_socket(&self) -> zbus::Result<String>;
+
     /// Format of its frames; default before the first start.
     #[zbus(property)]
     fn format(&self) -> zbus::Result<StreamFormat>;

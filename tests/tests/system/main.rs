@@ -13,3 +13,4 @@ mod receive;
 mod recording;
 mod shutdown;
 mod streams;
+mod vsl;

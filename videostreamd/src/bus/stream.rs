@@ -53,6 +53,7 @@ async fn announce(object: &InterfaceRef<Stream>) -> zbus::Result<()> {
     stream.state_changed(emitter).await?;
     stream.state_text_changed(emitter).await?;
     stream.socket_changed(emitter).await?;
+    stream.vsl_socket_changed(emitter).await?;
     stream.format_changed(emitter).await?;
     stream.adjustments_changed(emitter).await
 }
@@ -87,6 +88,11 @@ impl Stream {
     #[zbus(property)]
     fn socket(&self) -> String {
         self.entry.socket().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn vsl_socket(&self) -> String {
+        self.entry.vsl_socket().map(|path| path.display().to_string()).unwrap_or_default()
     }
 
     #[zbus(property)]
@@ -185,6 +191,7 @@ fn client(client: &ClientSnapshot) -> Dict {
         ("name", Value::from(client.name.clone())),
         ("pid", Value::from(client.pid)),
         ("uid", Value::from(client.uid)),
+        ("protocol", Value::from(client.dialect.name())),
         ("mode", Value::from(client.mode.name())),
         ("credits", Value::from(u32::from(client.credits))),
         ("held", Value::from(client.held as u32)),

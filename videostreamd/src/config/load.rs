@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
-use vs_ipc::host::HostOptions;
+use vs_frame::CpuMemory;
+use vs_ipc::host::{HostOptions, VslOptions};
 
 use super::{Config, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
@@ -122,8 +123,25 @@ fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir:
     if path > SOCKET_PATH_MAX {
         return Err(format!("the socket path of stream '{name}' has {path} bytes, at most {SOCKET_PATH_MAX} fit"));
     }
+    if let Some(vsl) = &stream.vsl {
+        check_vsl(name, vsl, socket_dir)?;
+    }
     spec.check()?;
     Ok(spec)
+}
+
+fn check_vsl(name: &SocketName, path: &Path, socket_dir: &Path) -> Result<(), String> {
+    let len = path.as_os_str().len();
+    if !path.is_absolute() {
+        return Err(format!("stream '{name}': vsl must be the whole path of a socket, not '{}'", path.display()));
+    }
+    if len > SOCKET_PATH_MAX {
+        return Err(format!("stream '{name}': the path in vsl has {len} bytes, at most {SOCKET_PATH_MAX} fit"));
+    }
+    if path == socket_dir.join(name.as_str()) {
+        return Err(format!("stream '{name}': vsl is the stream's own socket: add .vsl to the path"));
+    }
+    Ok(())
 }
 
 /// `sun_path` has 108 bytes, one of them for the terminating zero (unix(7)).
@@ -148,6 +166,12 @@ fn spec(
 ) -> StreamSpec {
     let mut host = HostOptions::new(name.as_str(), socket_dir.join(name.as_str()));
     publication.apply(&mut host, group);
+    host.vsl = stream.vsl.clone().map(|path| VslOptions { path, mode: host.mode, group });
+    let memory = match stream.memory.as_ref().map_or(CpuMemory::Memfd, |memory| memory.0.0.clone()) {
+        // Clients of libvideostream map for writing or not at all.
+        CpuMemory::Memfd if host.vsl.is_some() => CpuMemory::WritableMemfd,
+        memory => memory,
+    };
     StreamSpec {
         name: name.as_str().to_owned(),
         source,
@@ -156,7 +180,7 @@ fn spec(
             size: stream.size.map(|size| (size.0.width, size.0.height)),
             rate: stream.rate.map(|rate| rate.0),
         },
-        memory: stream.memory.as_ref().map_or(vs_frame::CpuMemory::Memfd, |memory| memory.0.0.clone()),
+        memory,
         always_on: stream.always_on,
         buffers: publication.buffers(),
         spares: publication.spares(),
@@ -191,6 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_for_libvideostream_needs_memory_that_it_can_map() {
+        let loaded = read_text(
+            "[defaults]\nsocket-mode = \"0666\"\n[stream.a]\npattern = \"bars\"\nvsl = \"/run/a.vsl\"\n\
+             [stream.b]\npattern = \"bars\"\nmemory = \"dma-heap\"\nvsl = \"/run/b.vsl\"\n[stream.c]\npattern = \"bars\"\n",
+        )
+        .unwrap();
+        let [a, b, c] = &loaded.streams[..] else { panic!("{loaded:?}") };
+        assert_eq!(a.host.vsl, Some(VslOptions { path: "/run/a.vsl".into(), mode: 0o666, group: None }));
+        assert_eq!((&a.memory, &c.memory), (&CpuMemory::WritableMemfd, &CpuMemory::Memfd));
+        assert!(matches!(b.memory, CpuMemory::DmaHeap(_)) && c.host.vsl.is_none());
+    }
+
+    #[test]
     fn every_error_names_its_line_and_a_remedy() {
         let cases = [
             (
@@ -206,6 +243,10 @@ mod tests {
             ),
             ("\n[stream.a]\nrate = 30\n", "stream 'a' has no source: add pattern"),
             ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "two sources"),
+            ("[stream.a]\npattern = \"bars\"\nvsl = \"a.vsl\"\n", "vsl must be the whole path"),
+            ("[stream.a]\npattern = \"bars\"\nvsl = \"/run/videostream/a\"\n", "the stream's own socket"),
+            ("[stream.a]\npattern = \"bars\"\nformat = \"NM12\"\nvsl = \"/run/a\"\n", "one only"),
+            ("[stream.a]\npattern = \"bars\"\nformat = \"GREY\"\nvsl = \"/run/a\"\n", "leave vsl out"),
             ("[stream.\"a/b\"]\npattern = \"bars\"\n", "cannot name a stream"),
             ("[stream.a]\npattern = \"bars\"\nlease = \"fast\"\n", "v.toml:3:9: 'fast' is not a length of time"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"H264\"\n", "no test pattern in H264"),

@@ -81,6 +81,8 @@ pub struct Stream {
     pub rate: Option<Text<Rate>>,
     /// Where a pattern is painted.
     pub memory: Option<Text<Memory>>,
+    /// Path of a second socket, for clients of libvideostream.
+    pub vsl: Option<PathBuf>,
     /// What it says about publication itself. Flattening would lose the position of unknown
     /// keys, so the options are listed again.
     pub buffers: Option<Decimal<4, 32>>,

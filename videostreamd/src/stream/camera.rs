@@ -12,7 +12,7 @@ use vs_frame::Format;
 use vs_v4l2::{Camera, CaptureRequest, Captured};
 
 use super::source::{Counts, Event};
-use super::spec::{SOURCE_FLOOR, Shape};
+use super::spec::{SOURCE_FLOOR, Shape, check_picture};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,14 +25,19 @@ pub struct CameraSource {
 
 impl CameraSource {
     /// Must be called on the stream's runtime.
-    pub fn open(node: &Path, shape: Shape, buffers: usize) -> anyhow::Result<Self> {
+    pub fn open(node: &Path, shape: Shape, buffers: usize, vsl: bool) -> anyhow::Result<Self> {
         let request = CaptureRequest {
             fourcc: shape.fourcc,
             size: shape.size,
             rate: shape.rate,
             buffers: u32::try_from(buffers).unwrap_or(u32::MAX),
+            // Clients of libvideostream map for writing or not at all.
+            writable: vsl,
         };
         let mut camera = Camera::open(node, &request)?;
+        if vsl {
+            check_picture(camera.format())?;
+        }
         camera.start()?;
         let fd = camera.as_fd().try_clone_to_owned().context("cannot duplicate the camera's descriptor")?;
         // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the

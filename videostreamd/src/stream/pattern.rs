@@ -42,7 +42,7 @@ impl PatternSource {
     pub fn open(shape: Shape, memory: CpuMemory, buffers: usize, spares: usize) -> anyhow::Result<Self> {
         let format = StreamSpec::pattern_format(shape).map_err(anyhow::Error::msg)?;
         let pattern = Pattern::new(&format).context("cannot paint the pattern")?;
-        let kind = if memory == CpuMemory::Memfd { MemoryKind::Memfd } else { MemoryKind::DmaBuf };
+        let kind = memory.kind();
         let pool = CpuPool::new(Arc::new(format), memory, INITIAL_BUFFERS.min(buffers), buffers + spares)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).context("cannot create a timer")?;

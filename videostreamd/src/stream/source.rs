@@ -32,6 +32,8 @@ pub enum Plan {
         shape: Shape,
         /// Buffers to ask the driver for.
         buffers: usize,
+        /// Whether clients of libvideostream shall be able to read them.
+        vsl: bool,
     },
 }
 
@@ -75,7 +77,9 @@ impl Source {
             Plan::Pattern { shape, memory, buffers, spares } => {
                 PatternSource::open(*shape, memory.clone(), *buffers, *spares).map(Self::Pattern)
             }
-            Plan::Camera { node, shape, buffers } => CameraSource::open(node, *shape, *buffers).map(Self::Camera),
+            Plan::Camera { node, shape, buffers, vsl } => {
+                CameraSource::open(node, *shape, *buffers, *vsl).map(Self::Camera)
+            }
         }
     }
 

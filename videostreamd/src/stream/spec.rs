@@ -3,6 +3,7 @@
 
 use vs_frame::{CpuMemory, Format, FourCc, Rate};
 use vs_ipc::host::HostOptions;
+use vs_ipc::vsl::picture::{Picture, Untellable};
 use vs_pattern::Pattern;
 
 /// Buffers that always stay with the device: one being filled, one to follow without a pause,
@@ -56,6 +57,16 @@ impl Shape {
 /// Frames that clients may hold of a source with so many buffers.
 pub fn frames_for_clients(buffers: usize) -> usize {
     buffers.saturating_sub(SOURCE_FLOOR + CONSUMER_QUEUE).max(1)
+}
+
+/// A format that a stream with an endpoint for libvideostream cannot have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; or leave vsl out of the stream's configuration")]
+pub struct NotForVsl(Untellable);
+
+/// Checks that clients of libvideostream can be told of such pictures.
+pub fn check_picture(format: &Format) -> Result<(), NotForVsl> {
+    Picture::of(format).map(drop).map_err(NotForVsl)
 }
 
 /// A stream as configured.
@@ -126,8 +137,17 @@ impl StreamSpec {
     /// Finds what cannot be, before anything is started.
     pub fn check(&self) -> Result<(), String> {
         if self.source == SourceSpec::Pattern {
-            Self::pattern_format(self.shape).map_err(|error| format!("stream '{}': {error}", self.name))?;
+            let format = Self::pattern_format(self.shape).and_then(|format| self.check_vsl(&format));
+            format.map_err(|error| format!("stream '{}': {error}", self.name))?;
         }
         Ok(())
+    }
+
+    /// Finds a format that cannot be told to the clients of libvideostream that it is for.
+    pub fn check_vsl(&self, format: &Format) -> Result<(), String> {
+        if self.host.vsl.is_none() {
+            return Ok(());
+        }
+        check_picture(format).map_err(|error| error.to_string())
     }
 }

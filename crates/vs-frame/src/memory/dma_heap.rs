@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Memory, MemoryError, WritableMemory};
+use super::{Memory, MemoryError, WritableMemory, Writing};
 
 const WHAT: &str = "DMA heap memory";
 
@@ -40,5 +40,7 @@ pub(super) fn allocate(path: &Path, len: u64) -> Result<WritableMemory, MemoryEr
     // SAFETY: on success the kernel has put a new descriptor there that nobody else owns.
     let fd = unsafe { OwnedFd::from_raw_fd(data.fd as i32) };
     let len = Memory::from_dmabuf(fd.try_clone().map_err(MemoryError::Size)?)?.len();
-    WritableMemory::map(fd, len, super::MemoryKind::DmaBuf, WHAT)
+    let mut heap = WritableMemory::map(fd, len, super::MemoryKind::DmaBuf, WHAT)?;
+    heap.memory.writing = Writing::Anybody;
+    Ok(heap)
 }

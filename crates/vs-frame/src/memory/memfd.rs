@@ -1,23 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ordinary memory that everyone may read and only its maker may fill.
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::{MemoryError, MemoryKind, WritableMemory};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+
+use super::{Memory, MemoryError, MemoryKind, WritableMemory};
 
 const WHAT: &str = "shared memory";
 
 /// The order matters: `F_SEAL_FUTURE_WRITE` leaves existing writable mappings alone and
 /// refuses every later one (fcntl(2), since Linux 5.1), so the maker maps first.
 pub(super) fn allocate(len: u64) -> Result<WritableMemory, MemoryError> {
-    let failed = |source: rustix::io::Errno| MemoryError::Allocate { len, what: WHAT, source: source.into() };
-    let fd =
-        rustix::fs::memfd_create("videostream", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(failed)?;
-    rustix::fs::ftruncate(&fd, len).map_err(failed)?;
-    let memory = WritableMemory::map(fd, len, MemoryKind::Memfd, WHAT)?;
-    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&memory.memory, seals).map_err(failed)?;
+    let memory = WritableMemory::map(create(len)?, len, MemoryKind::Memfd, WHAT)?;
+    seal(&memory.memory.fd, len, SealFlags::FUTURE_WRITE)?;
     Ok(memory)
+}
+
+/// Readers get a second open file of the same memory, opened for reading. With the file's
+/// mode taken away they cannot open it for writing through `/proc` either, unless they are
+/// of the maker's own user, or root. Nobody can change the size.
+pub(super) fn allocate_writable(len: u64) -> Result<WritableMemory, MemoryError> {
+    let writable = create(len)?;
+    seal(&writable, len, SealFlags::empty())?;
+    rustix::fs::fchmod(&writable, Mode::RUSR).map_err(failed(len))?;
+    let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
+    let readable = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed(len))?;
+    let WritableMemory { memory, mapping } = WritableMemory::map(writable, len, MemoryKind::Memfd, WHAT)?;
+    let Memory { fd: writable, .. } = memory;
+    Ok(WritableMemory { memory: Memory::new(readable, len, MemoryKind::Memfd).with_writable(writable), mapping })
+}
+
+fn create(len: u64) -> Result<OwnedFd, MemoryError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = rustix::fs::memfd_create("videostream", flags).map_err(failed(len))?;
+    rustix::fs::ftruncate(&fd, len).map_err(failed(len))?;
+    Ok(fd)
+}
+
+fn seal(fd: &OwnedFd, len: u64, more: SealFlags) -> Result<(), MemoryError> {
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL | more;
+    rustix::fs::fcntl_add_seals(fd, seals).map_err(failed(len))
+}
+
+fn failed(len: u64) -> impl Fn(rustix::io::Errno) -> MemoryError {
+    move |source| MemoryError::Allocate { len, what: WHAT, source: source.into() }
 }
 
 #[cfg(test)]
@@ -27,7 +54,6 @@ mod tests {
     use memmap2::MmapOptions;
 
     use super::*;
-    use crate::memory::Memory;
 
     #[test]
     fn only_the_maker_can_write() {
@@ -41,6 +67,26 @@ mod tests {
         assert!(rustix::fs::ftruncate(&theirs, 0).is_err());
         let theirs = Memory::import(theirs, MemoryKind::Memfd).unwrap();
         assert_eq!(theirs.bytes().unwrap()[7], 42);
+    }
+
+    #[test]
+    fn only_the_second_descriptor_writes_and_none_resizes() {
+        let mut ours = allocate_writable(4096).unwrap();
+        ours.mapping[7] = 42;
+        let reader = ours.memory.as_fd().try_clone_to_owned().unwrap();
+        // SAFETY: the mapping is expected to be refused.
+        assert!(unsafe { MmapOptions::new().map_mut(&reader) }.is_err());
+        assert!(rustix::io::write(&reader, b"x").is_err());
+        let writer = ours.memory.writable().unwrap().try_clone_to_owned().unwrap();
+        assert_eq!(rustix::fs::ftruncate(&writer, 0), Err(rustix::io::Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&writer, 8192), Err(rustix::io::Errno::PERM));
+        // SAFETY: nobody else looks at this memory.
+        let mut theirs = unsafe { MmapOptions::new().map_mut(&writer) }.unwrap();
+        assert_eq!(theirs[7], 42);
+        theirs[7] = 43;
+        let imported = Memory::import(reader, MemoryKind::Memfd).unwrap();
+        assert_eq!(imported.bytes().unwrap()[7], 43);
+        assert!(imported.writable().is_none() && allocate(4096).unwrap().memory.writable().is_none());
     }
 
     #[test]

@@ -89,7 +89,19 @@ pub struct Memory {
     fd: OwnedFd,
     len: u64,
     kind: MemoryKind,
+    writing: Writing,
     mapping: OnceLock<Mmap>,
+}
+
+/// Through which descriptor another process could write.
+#[derive(Debug)]
+enum Writing {
+    /// None: there is only the one for reading.
+    Nobody,
+    /// The kernel does not tell readers from writers: any descriptor of this memory writes.
+    Anybody,
+    /// A second one, given only to those who must map for writing.
+    Second(OwnedFd),
 }
 
 /// The writing side of memory that this process allocated and fills.
@@ -139,7 +151,27 @@ impl Memory {
     }
 
     fn new(fd: OwnedFd, len: u64, kind: MemoryKind) -> Self {
-        Self { fd, len, kind, mapping: OnceLock::new() }
+        Self { fd, len, kind, writing: Writing::Nobody, mapping: OnceLock::new() }
+    }
+
+    /// Adds a second descriptor of the same memory through which others may write. What the
+    /// memory is asked for by [`AsFd`] stays the first.
+    #[must_use]
+    pub fn with_writable(mut self, fd: OwnedFd) -> Self {
+        self.writing = Writing::Second(fd);
+        self
+    }
+
+    /// The descriptor for a process that insists on mapping for writing; `None` if there is
+    /// none. **Whoever gets it can change what every other reader sees.** Only the endpoint
+    /// for clients of libvideostream, which map no other way, hands it out.
+    #[must_use]
+    pub fn writable(&self) -> Option<BorrowedFd<'_>> {
+        match &self.writing {
+            Writing::Nobody => None,
+            Writing::Anybody => Some(self.fd.as_fd()),
+            Writing::Second(fd) => Some(fd.as_fd()),
+        }
     }
 
     /// Bytes behind the descriptor.
@@ -188,6 +220,12 @@ impl WritableMemory {
     /// this one mapping, can ever write to it.
     pub(crate) fn memfd(len: u64) -> Result<Self, MemoryError> {
         memfd::allocate(len)
+    }
+
+    /// Allocates `len` bytes of ordinary memory that nobody can resize, with one descriptor
+    /// for reading and one for writing.
+    pub(crate) fn writable_memfd(len: u64) -> Result<Self, MemoryError> {
+        memfd::allocate_writable(len)
     }
 
     /// Allocates `len` bytes from the DMA heap at `path`.

@@ -22,7 +22,7 @@ mod handshake;
 mod held;
 mod incoming;
 mod link;
-mod socket;
+pub(crate) mod socket;
 
 pub use connection::Connection;
 pub use error::{ConnectError, Ended, MapError, ProtocolError, ReceiveError, SendError};

@@ -24,18 +24,18 @@ use crate::wire::{MAX_HOST_MESSAGE, WireError};
 
 /// The descriptors that came with a message.
 #[derive(Debug, Default)]
-pub(super) struct Descriptors {
-    pub(super) fds: [Option<OwnedFd>; MAX_PLANES],
+pub(crate) struct Descriptors {
+    pub(crate) fds: [Option<OwnedFd>; MAX_PLANES],
     /// How many there are.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// Some could not be received. Either this process has no room for them, or the host
     /// sent more than any message may carry.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 /// How long to wait for a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// Not at all.
     No,
     /// At most so long; `None` is for ever.
@@ -44,7 +44,7 @@ pub(super) enum Wait {
 
 /// Where messages land.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     bytes: Box<[u8; MAX_HOST_MESSAGE]>,
     len: usize,
     /// The `SO_RCVTIMEO` in force; `None` is for ever, as the kernel starts.
@@ -52,17 +52,17 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: Box::new([0; MAX_HOST_MESSAGE]), len: 0, timeout: None }
     }
 
     /// The message received last.
-    pub(super) fn record(&self) -> &[u8] {
+    pub(crate) fn record(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
     /// Takes one message from the socket; `None` if there is none in time.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, wait: Wait) -> Result<Option<Descriptors>, ReceiveError> {
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, wait: Wait) -> Result<Option<Descriptors>, ReceiveError> {
         let mut flags = RecvFlags::CMSG_CLOEXEC;
         match wait {
             Wait::No => flags |= RecvFlags::DONTWAIT,

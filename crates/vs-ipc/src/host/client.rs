@@ -14,7 +14,7 @@ use vs_frame::clock::monotonic_ns;
 use super::departures::Departure;
 use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
-use super::stats::{ClientSnapshot, Skips};
+use super::stats::{ClientSnapshot, Dialect, Skips};
 use crate::book::ClientKey;
 use crate::histogram::Histogram;
 use crate::wire::{GoodbyeReason, Mode, SkipReason};
@@ -51,10 +51,11 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: u64,
+    pub(super) dialect: Dialect,
     pub(super) socket: OwnedFd,
     pub(super) peer: Peer,
     pub(super) connected_ns: u64,
-    /// `None` until HELLO.
+    /// `None` until HELLO, which clients of libvideostream do not say: they have it at once.
     pub(super) identity: Option<Identity>,
     /// Buffers whose descriptors it has.
     pub(super) known: Vec<BufferId>,
@@ -88,9 +89,10 @@ pub(super) enum Trouble {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, socket: OwnedFd, peer: Peer, connected_ns: u64) -> Self {
+    pub(super) fn new(id: u64, dialect: Dialect, socket: OwnedFd, peer: Peer, connected_ns: u64) -> Self {
         Self {
             id,
+            dialect,
             socket,
             peer,
             connected_ns,
@@ -201,6 +203,7 @@ impl Client {
             name: identity.name.clone(),
             pid: self.peer.pid,
             uid: self.peer.uid,
+            dialect: self.dialect,
             mode: identity.mode,
             credits: identity.credits,
             held,

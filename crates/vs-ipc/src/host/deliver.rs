@@ -11,7 +11,8 @@ use zerocopy::IntoBytes;
 use super::client::{Client, Trouble};
 use super::poller::Watch;
 use super::send::{Sent, send_record, send_with_fds};
-use super::{Host, Published};
+use super::stats::Dialect;
+use super::{Host, Published, vsl};
 use crate::book::{LeaseBook, Refusal};
 use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, Revoked, SkipReason};
 
@@ -51,8 +52,9 @@ impl Host {
         }
         let format = self.announce_format(&frame);
         self.remember_buffer(&frame);
+        let picture = self.picture_for_vsl(&frame);
         self.totals.published += 1;
-        match self.book.publish(Published { frame, publish_ns, format }) {
+        match self.book.publish(Published { frame, publish_ns, format, picture }) {
             Ok(serial) => self.deliver_to_all(serial),
             Err(_) => self.skip_for_all(),
         }
@@ -278,6 +280,7 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
     event.leased = u8::from(mode == Mode::Leased);
     event.skipped = client.skipped.0.map(|count| (count as u32).into());
     let sent = match book.frame(serial) {
+        Some(published) if client.dialect == Dialect::Vsl => vsl::send_event(client.socket.as_fd(), &event, published),
         Some(published) => send_event(client, &mut event, &published.frame),
         None => Sent::Busy,
     };

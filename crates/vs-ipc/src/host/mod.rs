@@ -21,8 +21,9 @@ mod poller;
 mod requests;
 mod send;
 mod stats;
+mod vsl;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use slab::Slab;
@@ -37,12 +38,13 @@ use self::poller::{Member, Poller, Ready, Watch};
 use self::send::send_record;
 use self::stats::Totals;
 use crate::book::{LeaseBook, Limits};
+use crate::vsl::picture::Picture;
 use crate::wire::{self, GoodbyeReason, MAX_TEXT, StreamState};
 
 pub use departures::Departure;
 pub use listener::BindError;
-pub use options::HostOptions;
-pub use stats::{ClientSnapshot, HostSnapshot, Skips};
+pub use options::{HostOptions, VslOptions};
+pub use stats::{ClientSnapshot, Dialect, HostSnapshot, Skips};
 
 /// How long a connection may take to say HELLO. An honest client says it at once.
 const HANDSHAKE_NS: u64 = 2000 * NS_PER_MS;
@@ -60,6 +62,7 @@ const ACCEPT_PAUSE_NS: u64 = 100 * NS_PER_MS;
 pub struct Host {
     options: HostOptions,
     listener: Listener,
+    vsl: Option<vsl::Endpoint>,
     poller: Poller,
     alarm: Alarm,
     clients: Slab<Client>,
@@ -84,6 +87,8 @@ struct Published {
     frame: Frame,
     publish_ns: u64,
     format: u32,
+    /// What clients of libvideostream are told of it; `None` if there are none.
+    picture: Option<Picture>,
 }
 
 /// Why the host cannot go on at all.
@@ -105,12 +110,17 @@ impl Host {
     /// [`HostError`] if the socket or the poller cannot be had.
     pub fn bind(options: HostOptions) -> Result<Self, HostError> {
         let listener = Listener::bind(&options.path, options.mode, options.group)?;
+        let vsl = options.vsl.as_ref().map(vsl::Endpoint::bind).transpose()?;
         let (poller, alarm) = (Poller::new()?, Alarm::new()?);
-        poller.add(Member::Listener, &listener)?;
+        poller.add(Member::Listener(Dialect::Native), &listener)?;
+        if let Some(vsl) = &vsl {
+            poller.add(Member::Listener(Dialect::Vsl), vsl.listener())?;
+        }
         poller.add(Member::Alarm, &alarm)?;
         let limits = Limits { frames: options.frames, lease_max_ns: options.lease_max_ns };
         Ok(Self {
             listener,
+            vsl,
             poller,
             alarm,
             clients: Slab::new(),
@@ -225,7 +235,14 @@ impl Host {
         }
         if self.accept_after_ns.is_some_and(|due| due <= now_ns) {
             self.accept_after_ns = None;
-            let _ = self.poller.watch(Member::Listener, &self.listener, Watch::Messages);
+            self.watch_listeners(Watch::Messages);
+        }
+    }
+
+    fn watch_listeners(&self, watch: Watch) {
+        let _ = self.poller.watch(Member::Listener(Dialect::Native), &self.listener, watch);
+        if let Some(vsl) = &self.vsl {
+            let _ = self.poller.watch(Member::Listener(Dialect::Vsl), vsl.listener(), watch);
         }
     }
 
@@ -238,46 +255,60 @@ impl Host {
         self.handshake_due_ns = self.clients.iter().filter(|(_, c)| silent(c)).map(|(_, c)| due(c)).min();
     }
 
-    fn admit(&mut self) {
-        let socket = match self.listener.accept() {
+    fn admit(&mut self, dialect: Dialect) {
+        let listener = match (dialect, &self.vsl) {
+            (Dialect::Vsl, Some(vsl)) => vsl.listener(),
+            _ => &self.listener,
+        };
+        let socket = match listener.accept() {
             Ok(Some(socket)) => socket,
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(stream = self.options.stream, %error, "cannot accept a client; pausing");
                 self.accept_after_ns = Some(monotonic_ns().saturating_add(ACCEPT_PAUSE_NS));
-                let _ = self.poller.watch(Member::Listener, &self.listener, Watch::Nothing);
+                self.watch_listeners(Watch::Nothing);
                 return;
             }
         };
         // A socket without credentials is already dead.
         let Ok(cred) = rustix::net::sockopt::socket_peercred(&socket) else { return };
         let peer = Peer { uid: cred.uid.as_raw(), pid: cred.pid.as_raw_nonzero().get() };
-        if let Err((reason, text)) = self.check_admission(peer) {
+        if let Err((reason, text)) = self.check_admission(peer, dialect) {
             tracing::warn!(stream = self.options.stream, uid = peer.uid, pid = peer.pid, %reason, "refused a client");
             self.totals.goodbye(reason);
-            self.totals.departures.add(Departure::refused(peer, reason, text));
-            send_record(socket.as_fd(), &goodbye_record(reason, text));
+            self.totals.departures.add(Departure::refused(peer, reason, &text));
+            say_goodbye(&socket, dialect, reason, &text);
             return;
         }
         // With the default size a stopped reader would collect hundreds of stale events.
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
+        let send_buffer = if dialect == Dialect::Vsl { vsl::SEND_BUFFER } else { SEND_BUFFER };
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, send_buffer);
         let now_ns = monotonic_ns();
         let entry = self.clients.vacant_entry();
-        if self.poller.add(Member::Client(entry.key()), &socket).is_ok() {
-            entry.insert(Client::new(self.next_client, socket, peer, now_ns));
+        let key = entry.key();
+        if self.poller.add(Member::Client(key), &socket).is_ok() {
+            entry.insert(Client::new(self.next_client, dialect, socket, peer, now_ns));
             self.next_client += 1;
+            if dialect == Dialect::Vsl {
+                self.welcome_vsl(key);
+                return;
+            }
             let due = now_ns.saturating_add(HANDSHAKE_NS);
             self.handshake_due_ns = Some(self.handshake_due_ns.map_or(due, |earlier| earlier.min(due)));
         }
     }
 
-    fn check_admission(&self, peer: Peer) -> Result<(), (GoodbyeReason, &'static str)> {
+    fn check_admission(&self, peer: Peer, dialect: Dialect) -> Result<(), (GoodbyeReason, String)> {
+        if let (Dialect::Vsl, Some(text)) = (dialect, self.vsl.as_ref().and_then(vsl::Endpoint::refusal)) {
+            return Err((GoodbyeReason::Other, text));
+        }
         if self.clients.len() >= self.options.clients_max {
-            return Err((GoodbyeReason::TooManyClients, "the stream has as many clients as it may"));
+            return Err((GoodbyeReason::TooManyClients, "the stream has as many clients as it may".to_owned()));
         }
         let same_uid = self.clients.iter().filter(|(_, client)| client.peer.uid == peer.uid).count();
         if same_uid >= self.options.clients_per_uid_max {
-            return Err((GoodbyeReason::TooManyOfUser, "this user has as many clients of this stream as one may"));
+            let text = "this user has as many clients of this stream as one may".to_owned();
+            return Err((GoodbyeReason::TooManyOfUser, text));
         }
         Ok(())
     }
@@ -287,7 +318,7 @@ impl Host {
         let ready = std::mem::take(&mut self.ready);
         for event in &ready {
             match event.member {
-                Member::Listener => self.admit(),
+                Member::Listener(dialect) => self.admit(dialect),
                 Member::Alarm => self.on_alarm(),
                 Member::Client(key) => {
                     if event.writable {
@@ -320,8 +351,15 @@ impl Host {
         }
     }
 
-    /// Sends a control message to one client.
+    /// Sends a control message to one client, unless its protocol has no words for it.
     fn control(&mut self, key: usize, record: Vec<u8>) {
+        if self.clients.get(key).is_some_and(|client| client.dialect == Dialect::Native) {
+            self.send_or_keep(key, record);
+        }
+    }
+
+    /// Sends a record that must arrive to one client.
+    fn send_or_keep(&mut self, key: usize, record: Vec<u8>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let outcome = client.send_control(record);
         if client.has_backlog() {
@@ -357,7 +395,7 @@ impl Host {
             stream = self.options.stream, client = client.id, name, pid = client.peer.pid, %reason, text, "dismissed a client"
         );
         self.totals.goodbye(reason);
-        send_record(client.socket.as_fd(), &goodbye_record(reason, text));
+        say_goodbye(&client.socket, client.dialect, reason, text);
         self.forget(key, Some((reason, text)));
     }
 
@@ -391,6 +429,14 @@ impl Host {
             ..wire::State::default()
         };
         wire::record(message, text)
+    }
+}
+
+/// Says why a connection ends, if the socket still takes it. libvideostream's protocol has no
+/// word for it.
+fn say_goodbye(socket: &OwnedFd, dialect: Dialect, reason: GoodbyeReason, text: &str) {
+    if dialect == Dialect::Native {
+        send_record(socket.as_fd(), &goodbye_record(reason, text));
     }
 }
 

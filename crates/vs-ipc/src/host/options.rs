@@ -37,6 +37,24 @@ pub struct HostOptions {
     pub clients_max: usize,
     /// Connections of one user at once, so that no user can take them all.
     pub clients_per_uid_max: usize,
+    /// A second socket, for clients of libvideostream 2.x; `None` for none.
+    pub vsl: Option<VslOptions>,
+}
+
+/// The endpoint for clients of libvideostream 2.x (`docs/vsl.md`).
+///
+/// They map frames for writing or not at all. So whoever may connect there **can change the
+/// pictures that every reader of the stream sees**, and frames must lie in memory that has a
+/// descriptor for writing ([`Memory::writable`](vs_frame::Memory::writable)). They count as
+/// clients of the stream in every respect: credits, leases, connections.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VslOptions {
+    /// Where the socket lies.
+    pub path: PathBuf,
+    /// Permission bits of the socket.
+    pub mode: u32,
+    /// Group of the socket; `None` leaves the daemon's own.
+    pub group: Option<u32>,
 }
 
 impl HostOptions {
@@ -79,6 +97,7 @@ impl HostOptions {
             lifespan_ns: Self::DEFAULT_LIFESPAN_NS,
             clients_max: Self::DEFAULT_CLIENTS_MAX,
             clients_per_uid_max: Self::DEFAULT_CLIENTS_MAX,
+            vsl: None,
         }
     }
 }

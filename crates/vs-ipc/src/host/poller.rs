@@ -15,12 +15,15 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::stats::Dialect;
+
 /// Clients served in one go, before the source gets its turn again.
 const BATCH: usize = 64;
 
 /// Numbers that no client has: clients have small keys.
 const LISTENER: u64 = u64::MAX;
 const ALARM: u64 = u64::MAX - 1;
+const VSL_LISTENER: u64 = u64::MAX - 2;
 
 #[derive(Debug)]
 pub(super) struct Poller {
@@ -31,7 +34,8 @@ pub(super) struct Poller {
 /// Who is in the set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Member {
-    Listener,
+    /// The socket for clients of this kind.
+    Listener(Dialect),
     Alarm,
     /// A client by its key.
     Client(usize),
@@ -105,7 +109,8 @@ impl Poller {
 impl Member {
     fn data(self) -> EventData {
         EventData::new_u64(match self {
-            Self::Listener => LISTENER,
+            Self::Listener(Dialect::Native) => LISTENER,
+            Self::Listener(Dialect::Vsl) => VSL_LISTENER,
             Self::Alarm => ALARM,
             Self::Client(key) => key as u64,
         })
@@ -113,7 +118,8 @@ impl Member {
 
     fn of(data: EventData) -> Self {
         match data.u64() {
-            LISTENER => Self::Listener,
+            LISTENER => Self::Listener(Dialect::Native),
+            VSL_LISTENER => Self::Listener(Dialect::Vsl),
             ALARM => Self::Alarm,
             key => Self::Client(key as usize),
         }

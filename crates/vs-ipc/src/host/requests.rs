@@ -8,6 +8,7 @@ use vs_frame::clock::monotonic_ns;
 use super::Host;
 use super::client::Identity;
 use super::send::{Received, RecordBuffer, receive};
+use super::stats::Dialect;
 use crate::book::{Claim, Refusal};
 use crate::histogram::Histogram;
 use crate::wire::{
@@ -20,12 +21,14 @@ impl Host {
     /// than one that does not.
     pub(super) fn on_readable(&mut self, key: usize) {
         let Some(client) = self.clients.get(key) else { return };
+        let dialect = client.dialect;
         let mut buffer: RecordBuffer = [0; MAX_CLIENT_MESSAGE];
         match receive(client.socket.as_fd(), &mut buffer) {
             Received::Nothing => {}
             Received::Closed => self.remove(key),
             Received::Record(len) => {
                 let outcome = match buffer.get(..len) {
+                    _ if dialect == Dialect::Vsl => self.on_vsl_record(key, &buffer[..len.min(buffer.len())]),
                     Some(record) => self.on_record(key, record),
                     None => Err(WireError::TooLong(MAX_CLIENT_MESSAGE)),
                 };

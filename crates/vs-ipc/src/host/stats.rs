@@ -35,6 +35,26 @@ impl Skips {
     }
 }
 
+/// Which protocol a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Dialect {
+    /// The stream protocol.
+    Native,
+    /// That of libvideostream 2.x.
+    Vsl,
+}
+
+impl Dialect {
+    /// The name used in statistics, on D-Bus and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Vsl => "vsl",
+        }
+    }
+}
+
 /// One client, as it is now.
 #[derive(Clone, Debug)]
 pub struct ClientSnapshot {
@@ -46,6 +66,8 @@ pub struct ClientSnapshot {
     pub pid: i32,
     /// User number by `SO_PEERCRED`.
     pub uid: u32,
+    /// Which protocol it speaks.
+    pub dialect: Dialect,
     /// How it wants its frames.
     pub mode: Mode,
     /// Frames that it may hold at once.

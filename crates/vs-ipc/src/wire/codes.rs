@@ -2,8 +2,6 @@
 //! The numbers that messages carry, with their meaning. A number is never given a new
 //! meaning; a receiver treats one that it does not know as the most general of its kind.
 
-use std::fmt;
-
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident: $repr:ty {
         $($(#[$vdoc:meta])* $variant:ident = $code:literal, $text:literal;)*
@@ -37,13 +35,15 @@ macro_rules! codes {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
             }
         }
     };
 }
+
+pub(crate) use codes;
 
 codes! {
     /// How a client wants its frames.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The driver's buffers, each memory of each exported once as a DmaBuf for reading.
+//! The driver's buffers, each memory of each exported once as a DmaBuf for reading, and where
+//! it is asked for a second time for writing.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,7 +13,7 @@ use vs_frame::{Buffer, Format, Memory};
 use super::error::OpenError;
 use super::queue::{BufferQueue, DeviceQueue};
 use crate::node::NodeError;
-use crate::sys;
+use crate::sys::{self, Export};
 
 /// What is to be allocated.
 pub(super) struct Allocation<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Allocation<'a> {
     pub(super) bytes: u64,
     /// What lies in them.
     pub(super) format: &'a Format,
+    /// Whether there shall be descriptors for writing, too.
+    pub(super) writable: bool,
 }
 
 /// Has the driver allocate buffers and exports each memory of each, once.
@@ -38,8 +41,13 @@ pub(super) fn allocate(
         errno => NodeError::new("allocate the buffers of", devnode, errno).into(),
     })?;
     let export = |index| {
-        let memory = |plane| export_memory(fd.as_fd(), devnode, queue, (index, plane));
-        let memories = (0..wanted.format.memories() as u32).map(memory).collect::<Result<Vec<_>, _>>()?;
+        let memory = |plane| {
+            let export = |access| export_memory(fd.as_fd(), devnode, queue, (index, plane), access);
+            let readable = Memory::from_dmabuf(export(Export::Read)?)
+                .map_err(|source| OpenError::Memory { devnode: devnode.to_owned(), source })?;
+            Ok(if wanted.writable { readable.with_writable(export(Export::ReadWrite)?) } else { readable })
+        };
+        let memories = (0..wanted.format.memories() as u32).map(memory).collect::<Result<Vec<_>, OpenError>>()?;
         Buffer::new(memories).map(Arc::new).ok_or_else(no_memory)
     };
     let buffers = (0..count).map(export).collect::<Result<Vec<_>, _>>()?;
@@ -54,10 +62,10 @@ fn export_memory(
     devnode: &Path,
     queue: QueueType,
     (index, plane): (u32, u32),
-) -> Result<Memory, OpenError> {
-    let exported = sys::export(fd, queue, index, plane).map_err(|errno| match errno {
+    access: Export,
+) -> Result<OwnedFd, OpenError> {
+    sys::export(fd, queue, index, plane, access).map_err(|errno| match errno {
         Errno::NODEV => NodeError::new("export the buffers of", devnode, errno).into(),
         source => OpenError::Export { devnode: devnode.to_owned(), source },
-    })?;
-    Memory::from_dmabuf(exported).map_err(|source| OpenError::Memory { devnode: devnode.to_owned(), source })
+    })
 }

@@ -97,8 +97,8 @@ impl Camera {
         let wrong = |source| OpenError::Layout { devnode: devnode.to_owned(), source };
         let format = format_of(&pix, rate).map_err(wrong)?;
         let bytes = pix.planes.iter().map(|plane| u64::from(plane.sizeimage)).sum();
-        let queue =
-            allocate(fd, devnode, planar.capture(), &Allocation { buffers: request.buffers, bytes, format: &format })?;
+        let wanted = Allocation { buffers: request.buffers, bytes, format: &format, writable: request.writable };
+        let queue = allocate(fd, devnode, planar.capture(), &wanted)?;
         // All buffers are alike; the driver rounds their sizes up, never down.
         let memory_lens = queue.buffers().first().map(|buffer| buffer.memory_lens()).unwrap_or_default();
         format.check(&memory_lens).map_err(|error| wrong(error.into()))?;

@@ -33,11 +33,15 @@ pub struct CaptureRequest {
     pub rate: Option<Rate>,
     /// Buffers, [`MIN_BUFFERS`] to [`MAX_BUFFERS`]; values outside are taken as the bound.
     pub buffers: u32,
+    /// Whether each memory gets a second descriptor that can be written through
+    /// ([`Memory::writable`](vs_frame::Memory::writable)), for readers that map no other way.
+    /// Whoever is given it can change the pictures that everybody sees.
+    pub writable: bool,
 }
 
 impl Default for CaptureRequest {
     fn default() -> Self {
-        Self { fourcc: None, size: None, rate: None, buffers: DEFAULT_BUFFERS }
+        Self { fourcc: None, size: None, rate: None, buffers: DEFAULT_BUFFERS, writable: false }
     }
 }
 
@@ -134,6 +138,7 @@ mod tests {
             size: Some((800, 600)),
             rate: Some(Rate::fps(30)),
             buffers: 8,
+            writable: false,
         };
         let said: Vec<_> = adjustments(&request, &ANSWER).iter().map(ToString::to_string).collect();
         let expected = [

@@ -37,9 +37,22 @@ pub(crate) fn request_buffers(fd: BorrowedFd<'_>, queue: QueueType, count: u32) 
     u32::try_from(got).map_err(|_| Errno::PROTO)
 }
 
-/// One memory of a buffer as a DmaBuf that can only be read.
-pub(crate) fn export(fd: BorrowedFd<'_>, queue: QueueType, index: u32, plane: u32) -> Result<OwnedFd> {
-    let flags = ExpbufFlags::CLOEXEC | ExpbufFlags::RDONLY;
+/// What a descriptor of a buffer allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Export {
+    /// Reading only.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// One memory of a buffer as a DmaBuf. Each call makes a DmaBuf of its own.
+pub(crate) fn export(fd: BorrowedFd<'_>, queue: QueueType, index: u32, plane: u32, export: Export) -> Result<OwnedFd> {
+    let access = match export {
+        Export::Read => ExpbufFlags::RDONLY,
+        Export::ReadWrite => ExpbufFlags::RDWR,
+    };
+    let flags = ExpbufFlags::CLOEXEC | access;
     retry(|| ioctl::expbuf(&fd, queue, index as usize, plane as usize, flags).map_err(errno))
 }
 
