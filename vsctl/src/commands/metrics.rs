@@ -10,7 +10,7 @@ use crate::report::metrics::Metrics as Report;
 
 /// Write all counters and histograms for Prometheus
 ///
-/// The text format 0.0.4, as the daemon's own endpoint gives it ([metrics] in its configuration).
+/// The text format 0.0.4, as the daemon's own endpoint gives it (section "metrics" of its configuration).
 /// This needs no endpoint: a node exporter's textfile collector takes the output as a file.
 #[derive(Args, Debug)]
 #[command(after_help = "\
