@@ -13,7 +13,7 @@
 //! The limits it keeps: a client never holds more than its credits, no lease outlives its
 //! deadline, and all together never hold more than [`Limits::frames`], so that the source
 //! always has buffers left to fill. Below that, whoever holds much makes room for whoever
-//! holds little; [`shares`] has the rules.
+//! holds little; `shares.rs` has the rules.
 
 #[cfg(test)]
 mod model;
