@@ -204,12 +204,14 @@ impl Client {
         let request = frame.lock(lease)?;
         let deadline = Instant::now() + timeout;
         self.core.keep_all();
+        // The first wait gets the timeout as it was given: a constant one is free.
+        let mut left = timeout;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
             let event = self.wait(Some(left))?.ok_or(LockError::Timeout(timeout))?;
             if let Some(outcome) = self.core.answer(request, event) {
                 return outcome;
             }
+            left = deadline.saturating_duration_since(Instant::now());
         }
     }
 
