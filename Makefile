@@ -38,5 +38,4 @@ lint: ## check format, clippy, documentation, scripts and licence lines
 
 bench: ## measure the data plane beside its physical limit
 	scripts/setup build
-	$(CARGO) build --release --workspace
 	$(CARGO) run --release --package bench

@@ -123,6 +123,13 @@ impl StreamEntry {
     }
 
     /// What it is doing now.
+    fn say(&self, state: StreamState, text: &str) {
+        self.status.send_modify(|status| {
+            status.state = state;
+            text.clone_into(&mut status.text);
+        });
+    }
+
     pub fn state(&self) -> StreamState {
         self.status.borrow().state
     }
@@ -235,13 +242,19 @@ impl Control {
             *entry.running() = Some(Running { handle, plan });
             return Ok(());
         }
-        let handle = StreamHandle::spawn(&entry.spec, entry.status.clone()).await;
-        let handle = Arc::new(handle.map_err(|error| ControlError::Failed(format!("{error:#}")))?);
+        let handle = StreamHandle::spawn(&entry.spec, entry.status.clone()).await.map_err(|error| {
+            let text = format!("{error:#}");
+            entry.say(on_failure.state(), &text);
+            ControlError::Failed(text)
+        })?;
+        let handle = Arc::new(handle);
         *entry.running() = Some(Running { handle: Arc::clone(&handle), plan: plan.clone() });
         if let Err(error) = handle.open(plan).await {
             if on_failure == OnFailure::Stop {
                 *entry.running() = None;
-                handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await?;
+                let stopped = handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await;
+                entry.say(StreamState::Stopped, &format!("could not be started: {error:#}"));
+                stopped?;
             }
             return Err(open_error(&error));
         }
@@ -290,10 +303,7 @@ impl Control {
         let Some(running) = entry.running().take() else { return Ok(false) };
         let stopped = running.handle.stop(reason, text).await;
         self.recordings_of(&entry.spec.name).await;
-        entry.status.send_modify(|status| {
-            status.state = StreamState::Stopped;
-            text.clone_into(&mut status.text);
-        });
+        entry.say(StreamState::Stopped, text);
         stopped?;
         Ok(true)
     }
@@ -357,6 +367,16 @@ enum OnFailure {
     Stop,
     /// It keeps its socket and says why in its state.
     Stay,
+}
+
+impl OnFailure {
+    /// What a stream is after it could not be started.
+    fn state(self) -> StreamState {
+        match self {
+            Self::Stop => StreamState::Stopped,
+            Self::Stay => StreamState::Failed,
+        }
+    }
 }
 
 fn open_error(error: &anyhow::Error) -> ControlError {

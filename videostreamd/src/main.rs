@@ -93,15 +93,21 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         control.start_always_on().await;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), bus = %address, "ready");
         notify(&[sd_notify::NotifyState::Ready]);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let lost = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+            () = bus.lost() => true,
+        };
+        if lost {
+            tracing::error!(bus = %address, "the bus has gone, and with it every way to control this daemon");
         }
         tracing::info!("shutting down");
         notify(&[sd_notify::NotifyState::Stopping]);
         drop(endpoint);
         control.shut_down().await;
         bus.leave().await;
+        // Whoever supervises the daemon starts it again when there is a bus.
+        anyhow::ensure!(!lost, "the {address} bus has gone: start the daemon again when it is back");
         Ok(())
     })
 }

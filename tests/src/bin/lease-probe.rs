@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a client of a camera is entitled to, tried out on the kernel that must keep it.
 //!
-//!     lease-probe SOCKET SECONDS
+//! `lease-probe SOCKET SECONDS`
 //!
 //! Takes one frame with a lease of its own, shows that its memories are DmaBufs
 //! (`/proc/self/fdinfo`) and that nobody can write to them, and holds it while others come

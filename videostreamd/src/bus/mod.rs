@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::StreamExt;
 use zbus::fdo::RequestNameFlags;
 
 use crate::control::Control;
@@ -60,6 +61,12 @@ impl Bus {
             )
         })?;
         Ok(Self { connection, tasks })
+    }
+
+    /// Waits until the bus has gone: nobody can reach the daemon any more.
+    pub async fn lost(&self) {
+        let mut messages = zbus::MessageStream::from(&self.connection);
+        while let Some(Ok(_)) = messages.next().await {}
     }
 
     /// Leaves the bus when the answers that are on their way have been sent.

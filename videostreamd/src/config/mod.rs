@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use value::{Decimal, Memory, Octal, Period, Size, SocketName, Text};
+pub use value::{Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
 use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
@@ -49,7 +49,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Daemon {
     /// D-Bus to serve.
-    pub bus: Option<Text<Address>>,
+    pub bus: Option<Quoted<Address>>,
     /// Directory of the sockets.
     pub socket_dir: Option<PathBuf>,
 }
@@ -59,7 +59,7 @@ pub struct Daemon {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Metrics {
     /// Where it listens; there is none if this is missing.
-    pub listen: Option<Text<Listen>>,
+    pub listen: Option<Quoted<Listen>>,
 }
 
 /// `[stream.NAME]`
@@ -74,13 +74,13 @@ pub struct Stream {
     #[serde(default)]
     pub always_on: bool,
     /// Pixel format.
-    pub format: Option<Text<FourCc>>,
+    pub format: Option<Quoted<FourCc>>,
     /// Width and height.
-    pub size: Option<Text<Size>>,
+    pub size: Option<Quoted<Size>>,
     /// Frame rate.
     pub rate: Option<Text<Rate>>,
     /// Where a pattern is painted.
-    pub memory: Option<Text<Memory>>,
+    pub memory: Option<Quoted<Memory>>,
     /// Path of a second socket, for clients of libvideostream.
     pub vsl: Option<PathBuf>,
     /// What it says about publication itself. Flattening would lose the position of unknown
@@ -93,17 +93,17 @@ pub struct Stream {
     /// See [`Publication`].
     pub credits_max: Option<Decimal<1, 16>>,
     /// See [`Publication`].
-    pub lease: Option<Text<Period>>,
+    pub lease: Option<Quoted<Period>>,
     /// See [`Publication`].
-    pub lease_max: Option<Text<Period>>,
+    pub lease_max: Option<Quoted<Period>>,
     /// See [`Publication`].
-    pub lifespan: Option<Text<Period>>,
+    pub lifespan: Option<Quoted<Period>>,
     /// See [`Publication`].
     pub clients_max: Option<Decimal<1, 65536>>,
     /// See [`Publication`].
     pub clients_per_uid_max: Option<Decimal<1, 65536>>,
     /// See [`Publication`].
-    pub socket_mode: Option<Text<Octal>>,
+    pub socket_mode: Option<Quoted<Octal>>,
     /// See [`Publication`].
     pub socket_group: Option<String>,
 }
@@ -129,17 +129,17 @@ pub struct Publication {
     /// Frames that a client may hold, whatever it asks for.
     pub credits_max: Option<Decimal<1, 16>>,
     /// Length of a lease.
-    pub lease: Option<Text<Period>>,
+    pub lease: Option<Quoted<Period>>,
     /// The longest that a frame may be held.
-    pub lease_max: Option<Text<Period>>,
+    pub lease_max: Option<Quoted<Period>>,
     /// How long a frame stays untouched without a lease.
-    pub lifespan: Option<Text<Period>>,
+    pub lifespan: Option<Quoted<Period>>,
     /// Connections at once.
     pub clients_max: Option<Decimal<1, 65536>>,
     /// Connections of one user at once.
     pub clients_per_uid_max: Option<Decimal<1, 65536>>,
     /// Permission bits of the socket.
-    pub socket_mode: Option<Text<Octal>>,
+    pub socket_mode: Option<Quoted<Octal>>,
     /// Group of the socket.
     pub socket_group: Option<String>,
 }

@@ -11,6 +11,18 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use vs_frame::CpuMemory;
 use vs_frame::format::MAX_DIMENSION;
 
+/// A value written as text in quotes. A bare number would be another one than it looks like:
+/// TOML reads `0o660` as 432.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quoted<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Quoted<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// A value written as text, or as a bare number where that reads the same (`rate = 30`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text<T>(pub T);

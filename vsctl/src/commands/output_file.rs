@@ -23,39 +23,56 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct OutputFile {
     pub file: File,
+    /// Where it lies now.
     path: PathBuf,
-    created: bool,
+    /// The file whose place it takes when it is kept.
+    replaces: Option<PathBuf>,
 }
 
 impl OutputFile {
-    /// Creates the file; with `force`, one that exists is emptied.
+    /// Creates the file. With `force`, one that exists is replaced, but only when the new one
+    /// is [kept](Self::keep): until then the new one lies beside it.
     pub fn open(path: &Path, force: bool) -> Result<Self, OpenError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        let (file, created) = match options.clone().create_new(true).open(path) {
-            Ok(file) => (file, true),
+        let create = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        match create(path) {
+            Ok(file) => Ok(Self { file, path: path.to_owned(), replaces: None }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && force => {
-                (options.open(path).map_err(|error| explain(path, error))?, false)
+                let old = writable(path)?;
+                let beside = beside(&old);
+                let file = create(&beside).map_err(|error| explain(&beside, error))?;
+                Ok(Self { file, path: beside, replaces: Some(old) })
             }
-            Err(error) => return Err(explain(path, error)),
-        };
-        let opened = Self { file, path: path.to_owned(), created };
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        if !opened.file.metadata().map_err(io)?.is_file() {
-            return Err(OpenError::NotRegular(path.to_owned()));
+            Err(error) => Err(explain(path, error)),
         }
-        opened.file.set_len(0).map_err(io)?;
-        Ok(opened)
     }
 
-    /// Takes the file away again if it was created here and nothing has been written.
-    pub fn discard(self) {
-        let empty = self.file.metadata().is_ok_and(|metadata| metadata.len() == 0);
-        if self.created && empty {
-            // What cannot be removed does no harm.
-            let _ = std::fs::remove_file(&self.path);
-        }
+    /// There is something in it: it takes its place.
+    pub fn keep(self) -> Result<(), OpenError> {
+        let Some(old) = self.replaces else { return Ok(()) };
+        std::fs::rename(&self.path, &old).map_err(|source| OpenError::Io { path: old, source })
     }
+
+    /// Takes the file away again; one that it should replace stays as it was.
+    pub fn discard(self) {
+        // What cannot be removed does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The regular file at `path`, through links, if it may be written to.
+fn writable(path: &Path) -> Result<PathBuf, OpenError> {
+    let file = OpenOptions::new().write(true).open(path).map_err(|error| explain(path, error))?;
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    if !file.metadata().map_err(io)?.is_file() {
+        return Err(OpenError::NotRegular(path.to_owned()));
+    }
+    path.canonicalize().map_err(io)
+}
+
+/// A name in the same directory that nobody has.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}", std::process::id()))
 }
 
 fn explain(path: &Path, source: io::Error) -> OpenError {
@@ -82,7 +99,10 @@ mod tests {
         assert!(matches!(OutputFile::open(&path, false), Err(OpenError::Exists(_))));
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
         OutputFile::open(&path, true).unwrap().discard();
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious", "nothing was recorded");
+        OutputFile::open(&path, true).unwrap().keep().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

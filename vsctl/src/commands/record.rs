@@ -108,6 +108,7 @@ impl Record {
                 return Err(error);
             }
         };
+        file.keep()?;
         let number = recording_number(&path).with_context(|| format!("{path} is not the path of a recording"))?;
         Ok((number, daemon.recording(number).await?))
     }

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Stat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, socket_with};
+use tokio_seqpacket::UnixSeqpacketListener;
 
 /// Clients that may wait to be accepted. All that a stream may have can come at once, after
 /// the daemon has been started anew; the kernel cuts it to `net.core.somaxconn`.
@@ -61,16 +62,12 @@ impl Listener {
         let temporary = temporary_name(path);
         // A left-over of a daemon with the same process number.
         let _ = rustix::fs::unlink(&temporary);
-        let create = || -> io::Result<OwnedFd> {
-            let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
-            bind(&socket, &SocketAddrUnix::new(&temporary)?)?;
-            listen(&socket, BACKLOG)?;
-            Ok(socket)
-        };
-        let socket = create().map_err(|source| {
+        let socket = UnixSeqpacketListener::bind_with_backlog(&temporary, BACKLOG).map_err(|source| {
             let _ = rustix::fs::unlink(&temporary);
             system("create")(source)
         })?;
+        // The host watches it itself, in one set with its clients; the runtime shall not, too.
+        let socket = OwnedFd::from(socket);
         let place = || -> io::Result<Stat> {
             rustix::fs::chmod(&temporary, Mode::from_raw_mode(mode))?;
             if let Some(group) = group {
