@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use vs_frame::clock::NS_PER_MS;
 use vs_ipc::client::{Connection as Native, Hello, Incoming};
 use vs_ipc::vsl::client::Connection;
-use vs_ipc::wire::{Mode, SkipReason};
+use vs_ipc::wire::{GoodbyeReason, Mode, SkipReason};
 
 use crate::raw::{LOCK, Raw, UNLOCK};
 use crate::stage::{Stage, TIMEOUT};
@@ -157,6 +157,25 @@ fn a_hoarder_starves_nobody_and_not_for_ever() {
     let serial = stage.publish(100);
     assert_eq!(honest.ask(LOCK, serial), (0, 1));
     stage.until(|host| host.clients.iter().all(|client| client.held == 0));
+}
+
+/// 9: a client that lets its locks run out, one after the other, is disconnected.
+#[test]
+fn who_never_gives_back_is_disconnected() {
+    let stage = Stage::with(|options| {
+        options.lifespan_ns = 1;
+        options.lease_max_ns = 20 * NS_PER_MS;
+        options.strikes_max = 3;
+    });
+    let client = stage.raw();
+    for ended in 1..=3 {
+        let serial = stage.publish(ended as u8);
+        assert_eq!(client.ask(LOCK, serial), (0, 1));
+        stage.until(move |host| host.revoked == ended);
+    }
+    assert!(client.is_dismissed());
+    let goodbyes = stage.run(|host, _| host.snapshot().goodbyes);
+    assert_eq!(goodbyes, [(GoodbyeReason::Hoarding, 1)]);
 }
 
 /// 10: the 129th client is served like the first.
