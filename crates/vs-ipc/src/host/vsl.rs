@@ -138,6 +138,7 @@ impl Host {
         let Some(identity) = &client.identity else { return (Outcome::Expired, false) };
         let locked = self.book.lock(identity.book, serial, now_ns, identity.lease_ns);
         client.held_max = client.held_max.max(self.book.held(identity.book));
+        self.totals.note_held(self.book.leases());
         match locked {
             Ok(_) => (Outcome::Success, true),
             Err(Refusal::Gone) => (Outcome::Expired, false),
