@@ -2,7 +2,7 @@
 //! What an application of libvideostream is entitled to at a camera's second socket, tried out
 //! on the kernel that must make it possible.
 //!
-//!     vsl-probe SOCKET SECONDS
+//! `vsl-probe SOCKET SECONDS`
 //!
 //! Locks one frame, shows that its memory is a DmaBuf that can be mapped as that library maps
 //! it, for reading and writing, and holds it while others come and go: the picture must stay as
