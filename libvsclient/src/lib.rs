@@ -22,6 +22,7 @@
 //!   the file descriptors to import into other interfaces (DRM, EGL, Vulkan, V4L2).
 //! * [`ClientBuilder`] has the options: mode, credits, lease, reconnecting.
 //! * `AsyncClient` (feature `tokio`) is the same as a `Stream`.
+//! * `publish` (feature `publish`) is the other side: a program publishes frames of its own.
 //! * `dbus` (feature `dbus`) are the proxies to start streams and record them.
 //!
 //! # How long a frame may be held
@@ -42,7 +43,6 @@
 mod address;
 #[cfg(feature = "tokio")]
 mod asynchronous;
-mod backoff;
 mod builder;
 mod client;
 mod core;
@@ -51,11 +51,12 @@ mod counters;
 pub mod dbus;
 mod error;
 mod event;
+#[cfg(feature = "publish")]
+pub mod publish;
 
 pub use address::{DEFAULT_SOCKET_DIR, NameError, SOCKET_DIR_ENV};
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncClient;
-pub use backoff::Backoff;
 pub use builder::ClientBuilder;
 pub use client::{Client, Events, Frames};
 pub use counters::Counters;
@@ -68,7 +69,8 @@ pub use vs_frame::{
     PlaneView, Planes, Rate,
 };
 pub use vs_ipc::client::{
-    Ended, FrameMap, Goodbye, LockReply, MapError, ReceivedFrame as Frame, SendError, Session, Skipped, StreamStatus,
+    Backoff, Ended, FrameMap, Goodbye, LockReply, MapError, ReceivedFrame as Frame, SendError, Session, Skipped,
+    StreamStatus,
 };
 pub use vs_ipc::histogram::Histogram;
 pub use vs_ipc::wire::{GoodbyeReason, LockStatus, Mode, SkipReason, StreamState};

@@ -20,6 +20,7 @@ use crate::devices::Devices;
 use crate::recording::{RecordError, RecordOptions, Recording};
 use crate::rendition::Renditions;
 use crate::stream::handle::{HandleError, StreamSnapshot};
+use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
 use crate::stream::spec::{NotForVsl, Shape, SourceSpec, StreamSpec};
 use crate::stream::{StreamHandle, StreamStatus};
@@ -235,7 +236,8 @@ impl Control {
         let current = entry.running().clone();
         let plan = self.plan(entry, wishes, current.as_ref().map(|running| &running.plan))?;
         if let Some(Running { handle, plan: before }) = current {
-            if before == plan && entry.state() == StreamState::Running {
+            // A stream that waits for another host does so best if it is left alone.
+            if before == plan && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
                 return Ok(());
             }
             handle.open(plan.clone()).await.map_err(|error| open_error(&error))?;
@@ -266,6 +268,7 @@ impl Control {
         let spec = &entry.spec;
         let before = current.map_or(spec.shape, |plan| match plan {
             Plan::Pattern { shape, .. } | Plan::Camera { shape, .. } => *shape,
+            Plan::Ipc(_) => Shape::default(),
         });
         let (shape, buffers) = (wishes.over(before), spec.buffers);
         match &spec.source {
@@ -282,6 +285,18 @@ impl Control {
                 })?;
                 Ok(Plan::Camera { node, shape, buffers, vsl: spec.host.vsl.is_some() })
             }
+            SourceSpec::Ipc { path } if shape != Shape::default() => {
+                let (name, path) = (&spec.name, path.display());
+                Err(ControlError::BadFormat(format!(
+                    "stream '{name}' is taken as it comes from {path}: format, size and rate are chosen there"
+                )))
+            }
+            SourceSpec::Ipc { path } => Ok(Plan::Ipc(Subscription {
+                path: path.clone(),
+                name: spec.name.clone(),
+                credits: u16::try_from(buffers).unwrap_or(u16::MAX),
+                lease: Duration::from_nanos(spec.host.lease_max_ns),
+            })),
         }
     }
 

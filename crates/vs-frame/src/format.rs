@@ -199,6 +199,16 @@ impl Format {
         ends.map(|plane| u64::from(plane.offset) + u64::from(plane.size)).max().unwrap_or(0)
     }
 
+    /// The bytes of a whole picture in each memory, for [`FrameMeta::bytes_used`](crate::FrameMeta).
+    #[must_use]
+    pub fn picture_bytes(&self) -> [u32; MAX_PLANES] {
+        std::array::from_fn(|memory| {
+            let planes = self.planes.iter().filter(|plane| usize::from(plane.memory) == memory);
+            let first = planes.map(|plane| u64::from(plane.offset)).min().unwrap_or(0);
+            u32::try_from(self.memory_size(memory) - first).unwrap_or(u32::MAX)
+        })
+    }
+
     /// Rows of plane `index`: the height, divided by the plane's vertical subsampling. For a
     /// format without a table row, as many as fit.
     #[must_use]

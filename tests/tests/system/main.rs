@@ -11,6 +11,7 @@ mod isolation;
 mod metrics;
 mod receive;
 mod recording;
+mod republish;
 mod shutdown;
 mod streams;
 mod vsl;

@@ -105,16 +105,12 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
 }
 
 fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir: &Path) -> Result<StreamSpec, String> {
-    let source = match (&stream.pattern, &stream.camera) {
-        (Some(_), None) => SourceSpec::Pattern,
-        (None, Some(camera)) => SourceSpec::Camera { device: camera.clone() },
-        (None, None) => {
-            return Err(format!("stream '{name}' has no source: add pattern = \"bars\" or camera = \"cam0\""));
-        }
-        (Some(_), Some(_)) => return Err(format!("stream '{name}' has two sources: keep pattern or camera")),
-    };
+    let source = source(name, stream)?;
+    if let SourceSpec::Ipc { path } = &source {
+        check_upstream(name, stream, path, socket_dir)?;
+    }
     if stream.memory.is_some() && source != SourceSpec::Pattern {
-        return Err(format!("stream '{name}': memory is for patterns; a camera's frames are always DmaBufs"));
+        return Err(format!("stream '{name}': memory is for patterns; other frames lie where their source puts them"));
     }
     let publication = stream.publication().over(defaults);
     let group = find_group(&publication)?;
@@ -140,6 +136,46 @@ fn check_vsl(name: &SocketName, path: &Path, socket_dir: &Path) -> Result<(), St
     }
     if path == socket_dir.join(name.as_str()) {
         return Err(format!("stream '{name}': vsl is the stream's own socket: add .vsl to the path"));
+    }
+    Ok(())
+}
+
+fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
+    let pattern = stream.pattern.map(|_| SourceSpec::Pattern);
+    let camera = stream.camera.clone().map(|device| SourceSpec::Camera { device });
+    let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path });
+    let mut sources = [pattern, camera, ipc].into_iter().flatten();
+    match (sources.next(), sources.next()) {
+        (Some(source), None) => Ok(source),
+        (None, _) => Err(format!(
+            "stream '{name}' has no source: add pattern = \"bars\", camera = \"cam0\" or ipc = \"/path/of/a/socket\""
+        )),
+        (Some(_), Some(_)) => {
+            Err(format!("stream '{name}' has more than one source: keep one of pattern, camera and ipc"))
+        }
+    }
+}
+
+/// What is taken from another host is taken as it is, and from another one.
+fn check_upstream(name: &SocketName, stream: &Stream, path: &Path, socket_dir: &Path) -> Result<(), String> {
+    if stream.format.is_some() || stream.size.is_some() || stream.rate.is_some() {
+        return Err(format!("stream '{name}': format, size and rate are chosen where ipc leads to; leave them out"));
+    }
+    if stream.vsl.is_some() {
+        return Err(format!(
+            "stream '{name}': vsl must hand out memory that can be written to, which is not ours to give of an ipc stream; \
+             leave vsl out"
+        ));
+    }
+    if !path.is_absolute() {
+        return Err(format!("stream '{name}': ipc must be the whole path of a socket, not '{}'", path.display()));
+    }
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_MAX {
+        return Err(format!("stream '{name}': the path in ipc has {len} bytes, at most {SOCKET_PATH_MAX} fit"));
+    }
+    if path == socket_dir.join(name.as_str()) {
+        return Err(format!("stream '{name}': ipc leads to its own socket"));
     }
     Ok(())
 }
@@ -204,7 +240,8 @@ mod tests {
     fn a_full_file_is_understood() {
         let loaded = read_text(
             "[daemon]\nbus = \"session\"\n[defaults]\nlease = \"2s\"\n[stream.a]\npattern = \"bars\"\nrate = 30\n\
-             size = \"640x480\"\nformat = \"I420\"\nlease-max = \"5s\"\nalways-on = true\n[stream.b]\ncamera = \"cam0\"\n",
+             size = \"640x480\"\nformat = \"I420\"\nlease-max = \"5s\"\nalways-on = true\n[stream.b]\ncamera = \"cam0\"\n\
+             [stream.c]\nipc = \"/tmp/vsl\"\n",
         )
         .unwrap();
         let a = &loaded.streams[0];
@@ -212,6 +249,7 @@ mod tests {
         assert_eq!(a.shape.size, Some((640, 480)));
         assert!(a.always_on);
         assert_eq!(loaded.streams[1].source, SourceSpec::Camera { device: "cam0".into() });
+        assert_eq!(loaded.streams[2].source, SourceSpec::Ipc { path: "/tmp/vsl".into() });
     }
 
     #[test]
@@ -242,11 +280,17 @@ mod tests {
                 "v.toml:2:11: invalid value: integer '99', expected a whole number from 4 to 32",
             ),
             ("\n[stream.a]\nrate = 30\n", "stream 'a' has no source: add pattern"),
-            ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "two sources"),
+            ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "more than one source"),
             ("[stream.a]\npattern = \"bars\"\nvsl = \"a.vsl\"\n", "vsl must be the whole path"),
             ("[stream.a]\npattern = \"bars\"\nvsl = \"/run/videostream/a\"\n", "the stream's own socket"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"NM12\"\nvsl = \"/run/a\"\n", "one only"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"GREY\"\nvsl = \"/run/a\"\n", "leave vsl out"),
+            ("[stream.a]\nipc = \"/tmp/x\"\ncamera = \"cam0\"\n", "more than one source"),
+            ("[stream.a]\nipc = \"tmp/x\"\n", "whole path"),
+            ("[stream.a]\nipc = \"/tmp/x\"\nrate = 30\n", "chosen where ipc leads to"),
+            ("[stream.a]\nipc = \"/tmp/x\"\nmemory = \"memfd\"\n", "memory is for patterns"),
+            ("[stream.a]\nipc = \"/tmp/x\"\nvsl = \"/run/a\"\n", "leave vsl out"),
+            ("[stream.a]\nipc = \"/run/videostream/a\"\n", "its own socket"),
             ("[stream.\"a/b\"]\npattern = \"bars\"\n", "cannot name a stream"),
             ("[stream.a]\npattern = \"bars\"\nlease = \"fast\"\n", "v.toml:3:9: 'fast' is not a length of time"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"H264\"\n", "no test pattern in H264"),

@@ -70,6 +70,8 @@ pub struct Stream {
     pub pattern: Option<Pattern>,
     /// A camera, by its name.
     pub camera: Option<String>,
+    /// Another host's stream, by the path of its socket.
+    pub ipc: Option<PathBuf>,
     /// Starts with the daemon.
     #[serde(default)]
     pub always_on: bool,

@@ -5,7 +5,7 @@
 //! So the data plane needs no locks, and a camera whose driver hangs takes nobody with it.
 //!
 //! * [`spec`]: what a stream is to be
-//! * [`source`]: what fills it ([`pattern`], [`camera`])
+//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`])
 //! * [`thread`]: the loop
 //! * [`consumer`]: how frames reach an encoder inside the daemon
 //! * [`handle`]: the thread, as seen from outside
@@ -13,6 +13,7 @@
 pub mod camera;
 pub mod consumer;
 pub mod handle;
+pub mod ipc;
 pub mod pattern;
 pub mod source;
 pub mod spec;

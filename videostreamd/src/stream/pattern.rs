@@ -13,7 +13,6 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
-use vs_frame::format::MAX_PLANES;
 use vs_frame::{CpuMemory, CpuPool, Format, FrameFlags, FrameMeta, MemoryKind};
 use vs_pattern::Pattern;
 
@@ -116,10 +115,6 @@ impl PatternSource {
         };
         slot.write(|memories| self.pattern.render(serial, capture_ns, memories))??;
         let format = self.pool.format();
-        let mut bytes_used = [0; MAX_PLANES];
-        for (memory, used) in bytes_used.iter_mut().enumerate().take(format.memories()) {
-            *used = u32::try_from(format.memory_size(memory)).unwrap_or(u32::MAX);
-        }
         self.counts.captured += 1;
         let frame = slot.finish(FrameMeta {
             sequence: self.tick as u32,
@@ -127,7 +122,7 @@ impl PatternSource {
             pts: i64::try_from(capture_ns - self.start_ns).ok(),
             dts: None,
             duration: format.rate.interval_ns(),
-            bytes_used,
+            bytes_used: format.picture_bytes(),
             flags: if missed > 0 { FrameFlags::GAP } else { FrameFlags::empty() },
         })?;
         Ok(Event::Frame(frame))

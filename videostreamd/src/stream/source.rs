@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use vs_frame::{CpuMemory, Format, Frame, MemoryKind};
+use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryKind};
+use vs_ipc::wire::StreamState;
 
 use super::camera::CameraSource;
+use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
-use super::spec::Shape;
+use super::spec::{Shape, frames_for_clients};
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum Plan {
         /// Whether clients of libvideostream shall be able to read them.
         vsl: bool,
     },
+    /// Take what another host publishes.
+    Ipc(Subscription),
 }
 
 /// What came of waiting for a frame.
@@ -46,6 +50,31 @@ pub enum Event {
     NoBuffer,
     /// The driver delivered a damaged picture; it is not published.
     Corrupt,
+    /// Here is a frame that another host has lent.
+    Lent {
+        /// The frame.
+        frame: Frame,
+        /// Until when it may be read, in ns of `CLOCK_MONOTONIC`.
+        until_ns: u64,
+    },
+    /// Another host has taken back what it had lent.
+    Withdrawn(Withdrawn),
+    /// The source itself says what the stream is doing.
+    State(StreamState, String),
+    /// The source has learnt how many frames clients may hold.
+    Budget {
+        /// Frames that all of them together may hold.
+        frames: usize,
+    },
+}
+
+/// Which frames were taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// Those in this buffer.
+    Buffer(BufferId),
+    /// All of them.
+    All,
 }
 
 /// What a source has counted since it was opened.
@@ -68,6 +97,8 @@ pub enum Source {
     Pattern(PatternSource),
     /// A V4L2 camera.
     Camera(CameraSource),
+    /// Another host's stream.
+    Ipc(Box<IpcSource>),
 }
 
 impl Source {
@@ -80,6 +111,7 @@ impl Source {
             Plan::Camera { node, shape, buffers, vsl } => {
                 CameraSource::open(node, *shape, *buffers, *vsl).map(Self::Camera)
             }
+            Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
         }
     }
 
@@ -91,38 +123,42 @@ impl Source {
         match self {
             Self::Pattern(pattern) => pattern.next(serial).await,
             Self::Camera(camera) => camera.next().await,
+            Self::Ipc(ipc) => Ok(ipc.next().await),
         }
     }
 
-    /// The format of its frames.
-    pub fn format(&self) -> &Arc<Format> {
+    /// What a stream is doing whose source has just been opened.
+    pub fn state(&self) -> (StreamState, &str) {
         match self {
-            Self::Pattern(pattern) => pattern.format(),
-            Self::Camera(camera) => camera.format(),
+            Self::Pattern(_) | Self::Camera(_) => (StreamState::Running, ""),
+            Self::Ipc(ipc) => ipc.state(),
         }
     }
 
-    /// The kind of memory that its frames lie in.
-    pub fn memory(&self) -> MemoryKind {
+    /// The format of its frames and the kind of memory that they lie in, if that is known
+    /// before the first one.
+    pub fn format(&self) -> Option<(&Arc<Format>, MemoryKind)> {
         match self {
-            Self::Pattern(pattern) => pattern.memory(),
-            Self::Camera(_) => MemoryKind::DmaBuf,
+            Self::Pattern(pattern) => Some((pattern.format(), pattern.memory())),
+            Self::Camera(camera) => Some((camera.format(), MemoryKind::DmaBuf)),
+            Self::Ipc(_) => None,
         }
     }
 
     /// In which ways the device's answer differs from what was asked.
     pub fn adjustments(&self) -> Vec<String> {
         match self {
-            Self::Pattern(_) => Vec::new(),
+            Self::Pattern(_) | Self::Ipc(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
         }
     }
 
-    /// The most buffers that it can have at once.
-    pub fn buffers(&self) -> usize {
+    /// Frames that clients may hold of those that it can have at once.
+    pub fn frames_for_clients(&self) -> usize {
         match self {
-            Self::Pattern(pattern) => pattern.buffers(),
-            Self::Camera(camera) => camera.buffers(),
+            Self::Pattern(pattern) => frames_for_clients(pattern.buffers()),
+            Self::Camera(camera) => frames_for_clients(camera.buffers()),
+            Self::Ipc(ipc) => ipc.frames_for_clients(),
         }
     }
 
@@ -130,7 +166,7 @@ impl Source {
     pub fn trim(&self) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.trim(),
-            Self::Camera(_) => false,
+            Self::Camera(_) | Self::Ipc(_) => false,
         }
     }
 
@@ -139,6 +175,7 @@ impl Source {
         match self {
             Self::Pattern(pattern) => pattern.counts(),
             Self::Camera(camera) => camera.counts(),
+            Self::Ipc(ipc) => ipc.counts(),
         }
     }
 }

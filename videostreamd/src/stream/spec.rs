@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a stream is to be, before it runs.
 
+use std::path::PathBuf;
+
 use vs_frame::{CpuMemory, Format, FourCc, Rate};
 use vs_ipc::host::HostOptions;
 use vs_ipc::vsl::picture::{Picture, Untellable};
@@ -24,6 +26,11 @@ pub enum SourceSpec {
         /// Name in the device registry.
         device: String,
     },
+    /// What another host publishes.
+    Ipc {
+        /// Path of its socket.
+        path: PathBuf,
+    },
 }
 
 impl SourceSpec {
@@ -32,6 +39,7 @@ impl SourceSpec {
         match self {
             Self::Pattern => "pattern",
             Self::Camera { .. } => "camera",
+            Self::Ipc { .. } => "ipc",
         }
     }
 }
@@ -69,6 +77,18 @@ pub fn check_picture(format: &Format) -> Result<(), NotForVsl> {
     Picture::of(format).map(drop).map_err(NotForVsl)
 }
 
+/// Frames that clients may hold of those that another host lends: all but the one to come.
+pub fn lent_frames_for_clients(credits: usize) -> usize {
+    credits.saturating_sub(1).max(1)
+}
+
+/// What one client may hold of `frames`, and no more than `credits_max`: one alone must not be
+/// able to hold everything.
+pub fn client_share(credits_max: u16, frames: usize) -> u16 {
+    let half = u16::try_from(frames.div_ceil(2)).unwrap_or(u16::MAX);
+    credits_max.min(half).max(1)
+}
+
 /// A stream as configured.
 #[derive(Debug, Clone)]
 pub struct StreamSpec {
@@ -102,19 +122,22 @@ const PATTERN_RATE_MAX: f64 = 1000.0;
 impl StreamSpec {
     /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
     pub fn with_budget(mut self) -> Self {
-        self.host.frames = frames_for_clients(self.buffers + self.usable_spares());
-        let half = u16::try_from(self.host.frames.div_ceil(2)).unwrap_or(u16::MAX);
-        // One client alone must not be able to hold everything.
-        self.host.credits_max = self.host.credits_max.min(half).max(1);
+        self.host.frames = match self.source {
+            SourceSpec::Pattern | SourceSpec::Camera { .. } => frames_for_clients(self.buffers + self.usable_spares()),
+            // Until it has said how many it lends; the source sees to the rest.
+            SourceSpec::Ipc { .. } => lent_frames_for_clients(self.buffers),
+        };
+        self.host.credits_max = client_share(self.host.credits_max, self.host.frames);
         self.host.credits = self.host.credits.min(self.host.credits_max);
         self
     }
 
-    /// A camera's driver has the buffers that it was asked for when it was opened.
+    /// A camera's driver has the buffers that it was asked for when it was opened, and another
+    /// host lends what it wants.
     fn usable_spares(&self) -> usize {
         match self.source {
             SourceSpec::Pattern => self.spares,
-            SourceSpec::Camera { .. } => 0,
+            SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } => 0,
         }
     }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
-use vs_frame::Frame;
+use vs_frame::{Format, Frame, Memory, MemoryKind};
 use vs_ipc::host::{Host, HostOptions};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::Consumer;
 use super::handle::{Command, StreamSnapshot, StreamStatus};
-use super::source::{Counts, Event, Plan, Source};
-use super::spec::frames_for_clients;
+use super::source::{Counts, Event, Plan, Source, Withdrawn};
+use super::spec::client_share;
 
 /// How often spares that nobody needed meanwhile are given back.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,6 +33,7 @@ pub fn run(
         }
     };
     runtime.block_on(async {
+        let credits_max = options.credits_max;
         let host = match Host::bind(options) {
             Ok(host) => host,
             Err(error) => {
@@ -40,8 +41,8 @@ pub fn run(
                 return;
             }
         };
-        let mut stream =
-            StreamThread { host, source: None, consumers: Vec::new(), status, trouble: Trouble::default() };
+        let (source, consumers, format, trouble) = (None, Vec::new(), None, Trouble::default());
+        let mut stream = StreamThread { host, credits_max, source, consumers, format, status, trouble };
         stream.set_state(StreamState::Waiting, "starting");
         let _ = ready.send(Ok(()));
         stream.run(commands).await;
@@ -50,8 +51,12 @@ pub fn run(
 
 struct StreamThread {
     host: Host,
+    /// What a client may hold at most, as configured.
+    credits_max: u16,
     source: Option<Source>,
     consumers: Vec<Consumer>,
+    /// As the status says.
+    format: Option<Arc<Format>>,
     status: watch::Sender<StreamStatus>,
     trouble: Trouble,
 }
@@ -100,14 +105,29 @@ impl StreamThread {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Frame(frame) => self.on_frame(&frame),
-            Event::NoBuffer => {
-                if self.trouble.no_buffer == 0 {
-                    tracing::warn!(stream = self.name(), "no buffer to spare: frames are being dropped");
+            Event::Frame(frame) => self.on_frame(&frame, u64::MAX),
+            Event::NoBuffer => self.pass_over(),
+            Event::Lent { frame, until_ns } => self.on_lent(frame, until_ns),
+            Event::Withdrawn(withdrawn) => {
+                let missed = self.host.withdraw(|frame| match withdrawn {
+                    Withdrawn::Buffer(buffer) => frame.buffer().id() == buffer,
+                    Withdrawn::All => true,
+                });
+                if missed > 0 {
+                    tracing::warn!(
+                        stream = self.name(),
+                        frames = missed,
+                        "frames in use were taken back by their host"
+                    );
                 }
-                self.trouble.no_buffer += 1;
-                self.host.pass_over();
-                self.consumers.iter().for_each(Consumer::miss);
+            }
+            Event::State(state, text) => {
+                tracing::info!(stream = self.name(), %state, text, "the stream that is taken over changes its state");
+                self.set_state(state, &text);
+            }
+            Event::Budget { frames } => {
+                self.host.set_frames(frames);
+                self.host.set_credits_max(client_share(self.credits_max, frames));
             }
             Event::Corrupt => {
                 if self.trouble.corrupt == 0 {
@@ -118,8 +138,68 @@ impl StreamThread {
         }
     }
 
-    fn on_frame(&mut self, frame: &Frame) {
-        let serial = self.host.publish(frame.clone());
+    fn pass_over(&mut self) {
+        if self.trouble.no_buffer == 0 {
+            tracing::warn!(stream = self.name(), "no buffer to spare: frames are being dropped");
+        }
+        self.trouble.no_buffer += 1;
+        self.host.pass_over();
+        self.consumers.iter().for_each(Consumer::miss);
+    }
+
+    /// Publishes a lent frame if a credit is left for the one to come. With a single credit
+    /// there never is: then nothing is kept for clients that come later.
+    fn on_lent(&mut self, frame: Frame, until_ns: u64) {
+        let Some(Source::Ipc(source)) = &mut self.source else { return };
+        // It would leave anyway for this one, and may be what is missing; so may be what a
+        // client has said and nobody has heard yet.
+        self.host.let_go_newest();
+        if source.spare() == 0 {
+            self.host.hear_holders();
+        }
+        if source.spare() == 0 && source.lent() > 1 {
+            source.passed_over();
+            drop(frame);
+            return self.pass_over();
+        }
+        self.note_format(&frame);
+        self.on_frame(&frame, until_ns);
+        drop(frame);
+        if let Some(Source::Ipc(source)) = &mut self.source
+            && source.spare() == 0
+        {
+            self.host.let_go_newest();
+        }
+    }
+
+    /// Notes a format that the source could not tell before.
+    fn note_format(&mut self, frame: &Frame) {
+        if self.format.as_ref().is_some_and(|known| Arc::ptr_eq(known, frame.format())) {
+            return;
+        }
+        let buffer = frame.buffer();
+        let mut adjustments = Vec::new();
+        if !buffer.memories().iter().all(Memory::is_read_only) {
+            adjustments.push("its host hands out memory that every reader could write to".to_owned());
+        }
+        self.set_format(Arc::clone(frame.format()), buffer.kind(), adjustments);
+    }
+
+    fn set_format(&mut self, format: Arc<Format>, memory: MemoryKind, adjustments: Vec<String>) {
+        tracing::info!(
+            stream = self.name(), format = %format.fourcc, width = format.width, height = format.height,
+            rate = %format.rate, ?memory, ?adjustments, "stream runs"
+        );
+        self.format = Some(Arc::clone(&format));
+        self.status.send_modify(|status| {
+            status.format = Some(format);
+            status.memory = Some(memory);
+            status.adjustments = adjustments;
+        });
+    }
+
+    fn on_frame(&mut self, frame: &Frame, until_ns: u64) {
+        let serial = self.host.publish_until(frame.clone(), until_ns);
         self.consumers.retain(|consumer| consumer.offer(serial, frame));
         let Trouble { no_buffer, corrupt } = std::mem::take(&mut self.trouble);
         if no_buffer > 0 {
@@ -154,23 +234,16 @@ impl StreamThread {
 
     fn open(&mut self, plan: &Plan) -> anyhow::Result<()> {
         // A camera can be open once only.
-        self.source = None;
+        self.close_source();
         match Source::open(plan) {
             Ok(source) => {
-                let (format, memory) = (Arc::clone(source.format()), source.memory());
-                let adjustments = source.adjustments();
-                self.host.set_frames(frames_for_clients(source.buffers()));
-                tracing::info!(
-                    stream = self.name(), format = %format.fourcc, width = format.width, height = format.height,
-                    rate = %format.rate, ?memory, ?adjustments, "stream runs"
-                );
-                self.status.send_modify(|status| {
-                    status.format = Some(format);
-                    status.memory = Some(memory);
-                    status.adjustments = adjustments;
-                });
+                self.host.set_frames(source.frames_for_clients());
+                if let Some((format, memory)) = source.format() {
+                    self.set_format(Arc::clone(format), memory, source.adjustments());
+                }
+                let (state, text) = source.state();
+                self.set_state(state, text);
                 self.source = Some(source);
-                self.set_state(StreamState::Running, "");
                 Ok(())
             }
             Err(error) => {
@@ -180,11 +253,19 @@ impl StreamThread {
         }
     }
 
+    fn close_source(&mut self) {
+        if matches!(self.source, Some(Source::Ipc(_))) {
+            // What another host has lent ends with the connection to it.
+            self.host.withdraw(|_| true);
+        }
+        self.source = None;
+    }
+
     /// The source is finished; the clients stay and are told why.
     fn fail(&mut self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         tracing::error!(stream = self.name(), error = text, "stream failed");
-        self.source = None;
+        self.close_source();
         self.set_state(StreamState::Failed, &text);
     }
 

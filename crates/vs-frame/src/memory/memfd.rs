@@ -9,11 +9,14 @@ use super::{Memory, MemoryError, MemoryKind, WritableMemory};
 
 const WHAT: &str = "shared memory";
 
+/// Nobody resizes it, and the seals stay as they are.
+const FIXED: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
 /// The order matters: `F_SEAL_FUTURE_WRITE` leaves existing writable mappings alone and
 /// refuses every later one (fcntl(2), since Linux 5.1), so the maker maps first.
 pub(super) fn allocate(len: u64) -> Result<WritableMemory, MemoryError> {
     let memory = WritableMemory::map(create(len)?, len, MemoryKind::Memfd, WHAT)?;
-    seal(&memory.memory.fd, len, SealFlags::FUTURE_WRITE)?;
+    rustix::fs::fcntl_add_seals(&memory.memory.fd, FIXED.union(SealFlags::FUTURE_WRITE)).map_err(failed(len))?;
     Ok(memory)
 }
 
@@ -22,7 +25,7 @@ pub(super) fn allocate(len: u64) -> Result<WritableMemory, MemoryError> {
 /// of the maker's own user, or root. Nobody can change the size.
 pub(super) fn allocate_writable(len: u64) -> Result<WritableMemory, MemoryError> {
     let writable = create(len)?;
-    seal(&writable, len, SealFlags::empty())?;
+    rustix::fs::fcntl_add_seals(&writable, FIXED).map_err(failed(len))?;
     rustix::fs::fchmod(&writable, Mode::RUSR).map_err(failed(len))?;
     let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
     let readable = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed(len))?;
@@ -38,9 +41,14 @@ fn create(len: u64) -> Result<OwnedFd, MemoryError> {
     Ok(fd)
 }
 
-fn seal(fd: &OwnedFd, len: u64, more: SealFlags) -> Result<(), MemoryError> {
-    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL | more;
-    rustix::fs::fcntl_add_seals(fd, seals).map_err(failed(len))
+/// Seals what the caller has made and mapped. What has been sealed as far as that is fine.
+pub(super) fn seal(fd: &OwnedFd) -> rustix::io::Result<()> {
+    let present = rustix::fs::fcntl_get_seals(fd)?;
+    let fixed = present.contains(SealFlags::SHRINK | SealFlags::GROW);
+    if fixed && present.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) {
+        return Ok(());
+    }
+    rustix::fs::fcntl_add_seals(fd, FIXED.union(SealFlags::FUTURE_WRITE))
 }
 
 fn failed(len: u64) -> impl Fn(rustix::io::Errno) -> MemoryError {
@@ -87,6 +95,27 @@ mod tests {
         let imported = Memory::import(reader, MemoryKind::Memfd).unwrap();
         assert_eq!(imported.bytes().unwrap()[7], 43);
         assert!(imported.writable().is_none() && allocate(4096).unwrap().memory.writable().is_none());
+    }
+
+    #[test]
+    fn what_a_program_made_itself_is_sealed_when_it_is_taken() {
+        let create = |flags| {
+            let fd = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | flags).unwrap();
+            rustix::fs::ftruncate(&fd, 4096).unwrap();
+            fd
+        };
+        let fd = create(MemfdFlags::ALLOW_SEALING);
+        // SAFETY: nobody else knows the file.
+        let mut ours = unsafe { MmapOptions::new().len(4096).map_mut(&fd) }.unwrap();
+        let again = fd.try_clone().unwrap();
+        let memory = Memory::from_memfd(fd).unwrap();
+        ours[3] = 9;
+        assert_eq!((memory.bytes().unwrap()[3], memory.len(), memory.is_read_only()), (9, 4096, true));
+        assert!(rustix::io::write(&again, b"x").is_err() && rustix::fs::ftruncate(&again, 0).is_err());
+        assert!(Memory::from_memfd(again).unwrap().is_read_only(), "it is sealed already, and that is fine");
+
+        let unsealable = Memory::from_memfd(create(MemfdFlags::empty())).unwrap_err();
+        assert!(unsealable.to_string().contains("MFD_ALLOW_SEALING"), "{unsealable}");
     }
 
     #[test]

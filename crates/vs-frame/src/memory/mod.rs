@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
-use rustix::fs::{SealFlags, SeekFrom};
+use rustix::fs::{OFlags, SealFlags, SeekFrom};
 
 pub(crate) use sync::{Access, CpuAccess};
 
@@ -58,6 +58,11 @@ pub enum MemoryError {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A memfd stays writable, or resizable, for whoever gets it.
+    #[error(
+        "cannot seal a memfd ({0}): create it with MFD_ALLOW_SEALING, open for writing, and add no F_SEAL_SEAL of your own"
+    )]
+    Seal(#[source] io::Error),
     /// The descriptor's size could not be learnt.
     #[error("cannot learn the size of received memory: {0}")]
     Size(#[source] io::Error),
@@ -120,6 +125,17 @@ impl Memory {
     pub fn from_dmabuf(fd: OwnedFd) -> Result<Self, MemoryError> {
         let len = rustix::fs::seek(&fd, SeekFrom::End(0)).map_err(|e| MemoryError::Size(e.into()))?;
         Ok(Self::new(fd, len, MemoryKind::DmaBuf))
+    }
+
+    /// Takes a memfd that this process made and has mapped for writing, and seals it: from
+    /// here on only mappings that exist already can write, and its size stays what it is.
+    ///
+    /// # Errors
+    /// [`MemoryError::Seal`] if it cannot be sealed, [`MemoryError::Size`] if the kernel does
+    /// not tell its length.
+    pub fn from_memfd(fd: OwnedFd) -> Result<Self, MemoryError> {
+        memfd::seal(&fd).map_err(|error| MemoryError::Seal(error.into()))?;
+        Self::import(fd, MemoryKind::Memfd)
     }
 
     /// Takes memory that another process sent, and checks that it is safe to read: a memfd
@@ -190,6 +206,25 @@ impl Memory {
     #[must_use]
     pub fn kind(&self) -> MemoryKind {
         self.kind
+    }
+
+    /// Whether a process that gets this descriptor can read the memory and no more: a memfd
+    /// sealed against writing, or opened for reading and closed to writers by its mode; a
+    /// DmaBuf exported for reading.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        let opened_for_reading =
+            rustix::fs::fcntl_getfl(&self.fd).is_ok_and(|flags| !flags.intersects(OFlags::WRONLY | OFlags::RDWR));
+        match self.kind {
+            MemoryKind::Memfd => {
+                let sealed = rustix::fs::fcntl_get_seals(&self.fd)
+                    .is_ok_and(|seals| seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE));
+                let closed = || rustix::fs::fstat(&self.fd).is_ok_and(|stat| stat.st_mode & 0o222 == 0);
+                sealed || (opened_for_reading && closed())
+            }
+            // It cannot be opened again with more rights: the kernel knows no path to it.
+            MemoryKind::DmaBuf => opened_for_reading,
+        }
     }
 
     /// The bytes for reading. The caller holds CPU access to the buffer (see

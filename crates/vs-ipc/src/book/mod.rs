@@ -14,6 +14,10 @@
 //! deadline, and all together never hold more than [`Limits::frames`], so that the source
 //! always has buffers left to fill. Below that, whoever holds much makes room for whoever
 //! holds little; `shares.rs` has the rules.
+//!
+//! A frame whose memory is itself only lent has an end of its own
+//! ([`publish_until`](LeaseBook::publish_until)): nothing promised about it goes beyond. If it
+//! must go back even sooner, [`withdraw`](LeaseBook::withdraw) ends every right to it.
 
 #[cfg(test)]
 mod model;
@@ -61,14 +65,14 @@ pub enum Refusal {
     Scarce,
 }
 
-/// A lease that ended because its deadline passed.
+/// A lease that the book ended: its deadline passed, or its frame was withdrawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Expired {
     /// Whose lease it was.
     pub client: ClientKey,
     /// On which frame.
     pub serial: u64,
-    /// How many leases of this client have ended so in a row.
+    /// How many leases of this client have ended by their deadline in a row.
     pub strikes: u32,
     /// For how long it was held, in ns.
     pub held_ns: u64,
@@ -97,6 +101,8 @@ struct Entry<T> {
     leases: usize,
     /// End of the promised lifespan; 0 if none was promised.
     lifespan_end_ns: u64,
+    /// Until when the frame is there at all; [`NEVER`] if it stays as long as it is needed.
+    until_ns: u64,
 }
 
 #[derive(Debug)]
@@ -124,7 +130,7 @@ struct Lease {
     deadline_ns: u64,
 }
 
-/// No end is due.
+/// No end is due, or ever will be.
 const NEVER: u64 = u64::MAX;
 
 impl<T> LeaseBook<T> {
@@ -229,13 +235,23 @@ impl<T> LeaseBook<T> {
     /// Gives the frame back if the book is full: every frame in it is somebody's. Its serial
     /// is used up all the same, so that readers see the gap.
     pub fn publish(&mut self, frame: T) -> Result<u64, T> {
+        self.publish_until(frame, NEVER)
+    }
+
+    /// As [`publish`](Self::publish), for a frame that must go home at `until_ns` whoever
+    /// would like to read it then.
+    ///
+    /// # Errors
+    /// Gives the frame back if the book is full.
+    pub fn publish_until(&mut self, frame: T, until_ns: u64) -> Result<u64, T> {
         self.last_serial += 1;
         self.forget_newest();
         if self.entries.len() >= self.limits.frames {
             return Err(frame);
         }
         let serial = self.last_serial;
-        self.entries.push_back(Entry { serial, frame, leases: 0, lifespan_end_ns: 0 });
+        self.entries.push_back(Entry { serial, frame, leases: 0, lifespan_end_ns: 0, until_ns });
+        self.next_end_ns = self.next_end_ns.min(until_ns);
         self.newest = Some(serial);
         Ok(serial)
     }
@@ -255,7 +271,7 @@ impl<T> LeaseBook<T> {
 
     /// Gives `client` a lease on frame `serial`, or renews the one that it has. Returns the
     /// deadline: `lease_ns` from now, but never more than [`Limits::lease_max_ns`] after the
-    /// client first got this frame.
+    /// client first got this frame, and never beyond the end of the frame itself.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -264,7 +280,11 @@ impl<T> LeaseBook<T> {
         let scarcity = self.scarcity();
         let holder = self.holders.get_mut(client.0).ok_or(Refusal::Gone)?;
         let max_ns = self.limits.lease_max_ns;
-        let wanted = now_ns.saturating_add(lease_ns);
+        let until_ns = self.entries[index].until_ns;
+        if until_ns <= now_ns {
+            return Err(Refusal::Gone);
+        }
+        let wanted = now_ns.saturating_add(lease_ns).min(until_ns);
         let deadline_ns = if let Some(lease) = holder.leases.iter_mut().find(|lease| lease.serial == serial) {
             lease.deadline_ns = wanted.min(lease.granted_ns.saturating_add(max_ns));
             lease.deadline_ns
@@ -299,13 +319,44 @@ impl<T> LeaseBook<T> {
         Some(held_ns)
     }
 
-    /// Promises that frame `serial` stays untouched until `end_ns`.
+    /// Until when frame `serial` is there at all: no promise may go beyond. The end of time
+    /// for a frame that stays as long as it is needed; 0 for one that is not in the book.
+    #[must_use]
+    pub fn until_ns(&self, serial: u64) -> u64 {
+        self.entry(serial).map_or(0, |entry| entry.until_ns)
+    }
+
+    /// Promises that frame `serial` stays untouched until `end_ns`, or until its own end.
     pub fn promise(&mut self, serial: u64, end_ns: u64) {
         if let Some(index) = self.index(serial) {
             let entry = &mut self.entries[index];
+            let end_ns = end_ns.min(entry.until_ns);
             entry.lifespan_end_ns = entry.lifespan_end_ns.max(end_ns);
             self.next_end_ns = self.next_end_ns.min(end_ns);
         }
+    }
+
+    /// The frames in the book, oldest first, each with its serial and whether its lifespan
+    /// runs as of the last [`expire`](Self::expire).
+    pub fn frames(&self) -> impl Iterator<Item = (u64, &T, bool)> {
+        self.entries.iter().map(|entry| (entry.serial, &entry.frame, entry.lifespan_end_ns > 0))
+    }
+
+    /// Ends every right to frame `serial` and lets go of it, now; `ended` learns of the leases.
+    pub fn withdraw(&mut self, serial: u64, now_ns: u64, mut ended: impl FnMut(Expired)) {
+        let Some(index) = self.index(serial) else { return };
+        for (key, holder) in &mut self.holders {
+            let Some(held) = holder.leases.iter().position(|lease| lease.serial == serial) else { continue };
+            let lease = holder.leases.swap_remove(held);
+            self.users.release(holder.user, serial);
+            self.leases = self.leases.saturating_sub(1);
+            let held_ns = now_ns.saturating_sub(lease.granted_ns);
+            ended(Expired { client: ClientKey(key), serial, strikes: holder.strikes, held_ns });
+        }
+        if self.newest == Some(serial) {
+            self.newest = None;
+        }
+        self.entries.remove(index);
     }
 
     /// The earliest time at which [`expire`](Self::expire) may have something to do;
@@ -316,7 +367,7 @@ impl<T> LeaseBook<T> {
         (self.next_end_ns != NEVER).then_some(self.next_end_ns)
     }
 
-    /// Ends every lease and lifespan whose time has come; `expired` learns of the leases.
+    /// Ends every lease, lifespan and frame whose time has come; `expired` learns of the leases.
     pub fn expire(&mut self, now_ns: u64, mut expired: impl FnMut(Expired)) {
         if now_ns < self.next_end_ns {
             return;
@@ -350,9 +401,12 @@ impl<T> LeaseBook<T> {
                 next_end_ns = next_end_ns.min(entry.lifespan_end_ns);
             }
         }
-        self.next_end_ns = next_end_ns;
-        let newest = self.newest;
+        // Leases and lifespans do not go beyond the end of their frame.
+        let newest = self.newest.filter(|serial| now_ns < self.until_ns(*serial));
+        self.newest = newest;
         self.entries.retain(|entry| entry.is_needed(newest));
+        let ends = self.entries.iter().map(|entry| entry.until_ns);
+        self.next_end_ns = ends.fold(next_end_ns, u64::min);
     }
 
     /// How scarce frames are now.

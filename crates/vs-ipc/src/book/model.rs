@@ -19,6 +19,8 @@ const LIFESPAN_NS: u64 = 30;
 enum Op {
     Publish {
         promise: bool,
+        /// For how long the frame is there at all.
+        stays_ns: Option<u64>,
     },
     Connect {
         credits: usize,
@@ -41,17 +43,22 @@ enum Op {
         ns: u64,
     },
     ForgetNewest,
+    Withdraw {
+        back: u64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => any::<bool>().prop_map(|promise| Op::Publish { promise }),
+        4 => (any::<bool>(), proptest::option::of(1..150u64))
+            .prop_map(|(promise, stays_ns)| Op::Publish { promise, stays_ns }),
         1 => (0..6usize, 0..3u32).prop_map(|(credits, uid)| Op::Connect { credits, uid }),
         1 => (0..6usize).prop_map(|client| Op::Disconnect { client }),
         6 => (0..6usize, 0..8u64, 0..150u64).prop_map(|(client, back, lease_ns)| Op::Lock { client, back, lease_ns }),
         4 => (0..6usize, 0..8u64).prop_map(|(client, back)| Op::Unlock { client, back }),
         3 => (0..60u64).prop_map(|ns| Op::Advance { ns }),
         1 => Just(Op::ForgetNewest),
+        1 => (0..8u64).prop_map(|back| Op::Withdraw { back }),
     ]
 }
 
@@ -88,6 +95,8 @@ struct Model {
     leases: BTreeMap<(usize, u64), (u64, u64)>,
     /// serial → end of lifespan.
     promises: BTreeMap<u64, u64>,
+    /// serial → end of the frame itself.
+    ends: BTreeMap<u64, u64>,
     newest: Option<u64>,
     last: u64,
     now: u64,
@@ -146,7 +155,7 @@ impl Run {
 
     fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Publish { promise } => self.publish(promise),
+            Op::Publish { promise, stays_ns } => self.publish(promise, stays_ns),
             Op::Connect { credits, uid } => {
                 let claim = Claim { credits, uid };
                 let key = self.book.add_client(claim);
@@ -174,23 +183,41 @@ impl Run {
                 self.book.forget_newest();
                 self.model.newest = None;
             }
+            Op::Withdraw { back } => self.withdraw(self.model.last.saturating_sub(back)),
         }
     }
 
-    fn publish(&mut self, promise: bool) {
+    fn withdraw(&mut self, serial: u64) {
+        let mut ended = Vec::new();
+        self.book.withdraw(serial, self.model.now, |end| ended.push((end.client.0, end.serial)));
+        ended.sort_unstable();
+        let held: Vec<_> = self.model.leases.keys().filter(|(_, held)| *held == serial).copied().collect();
+        assert_eq!(ended, held, "exactly the leases on that frame");
+        self.model.leases.retain(|(_, held), _| *held != serial);
+        self.model.promises.remove(&serial);
+        self.model.newest = self.model.newest.filter(|newest| *newest != serial);
+    }
+
+    fn publish(&mut self, promise: bool, stays_ns: Option<u64>) {
         self.model.last += 1;
         self.model.newest = None;
         let full = self.model.live().len() >= LIMITS.frames;
         let frame = Tracked { number: self.model.last, home: Rc::clone(&self.home) };
-        match self.book.publish(frame) {
+        let end = stays_ns.map_or(u64::MAX, |stays_ns| self.model.now + stays_ns);
+        let published = match stays_ns {
+            Some(_) => self.book.publish_until(frame, end),
+            None => self.book.publish(frame),
+        };
+        match published {
             Ok(serial) => {
                 assert!(!full, "a full book took a frame");
                 assert_eq!(serial, self.model.last);
                 self.model.newest = Some(serial);
+                self.model.ends.insert(serial, end);
                 if promise {
-                    let end = self.model.now + LIFESPAN_NS;
-                    self.book.promise(serial, end);
-                    self.model.promises.insert(serial, end);
+                    let promised = self.model.now + LIFESPAN_NS;
+                    self.book.promise(serial, promised);
+                    self.model.promises.insert(serial, promised.min(end));
                 }
             }
             Err(_) => assert!(full, "a book with room refused a frame"),
@@ -203,16 +230,17 @@ impl Run {
         let answer = self.book.lock(ClientKey(client), serial, now, lease_ns);
         let known = self.model.clients.get(&client).copied().filter(|_| self.model.live().contains(&serial));
         let held = self.model.leases.get(&(client, serial)).copied();
+        let wanted = (now + lease_ns).min(self.model.ends.get(&serial).copied().unwrap_or(0));
         let expected = match (known, held) {
             (None, _) => None,
-            (Some(_), Some((granted, _))) => Some((granted, (now + lease_ns).min(granted + LIMITS.lease_max_ns))),
+            (Some(_), Some((granted, _))) => Some((granted, wanted.min(granted + LIMITS.lease_max_ns))),
             (Some(known), None) if self.model.held(client) >= known.credits() => None,
             (Some(_), None) if !self.model.has_share(client, serial) => None,
             (Some(_), None) if answer == Err(Refusal::Scarce) => {
                 assert!(self.model.is_scarce(), "refused while there was enough for everybody");
                 None
             }
-            (Some(_), None) => Some((now, now + lease_ns.min(LIMITS.lease_max_ns))),
+            (Some(_), None) => Some((now, wanted.min(now + LIMITS.lease_max_ns))),
         };
         assert_eq!(answer.ok(), expected.map(|(_, deadline)| deadline));
         if let Some(lease) = expected {
@@ -237,6 +265,7 @@ impl Run {
         assert_eq!(expired, due, "exactly the leases whose time has come");
         self.model.leases.retain(|_, (_, end)| *end > now);
         self.model.promises.retain(|_, end| *end > now);
+        self.model.newest = self.model.newest.filter(|serial| self.model.ends[serial] > now);
     }
 
     fn verify_invariants(&self) {
@@ -250,6 +279,7 @@ impl Run {
             assert!(self.model.held(*client) <= known.claim.credits);
         }
         let ends = self.model.leases.values().map(|(_, end)| *end).chain(self.model.promises.values().copied());
+        let ends = ends.chain(self.model.newest.map(|serial| self.model.ends[&serial]).filter(|end| *end < u64::MAX));
         if let Some(first_end) = ends.min() {
             assert!(self.book.next_end_ns().is_some_and(|next| next <= first_end), "an end would be missed");
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The subscribing side: one connection to one stream.
 //!
-//! No runtime, no thread, no reconnecting: [`Connection`] is a socket that knows the
-//! protocol. A caller asks it for the next message, blocking ([`Connection::wait`]) or not
+//! No runtime, no thread, no reconnecting ([`Backoff`] is how long whoever does it waits):
+//! [`Connection`] is a socket that knows the protocol. A caller asks it for the next message, blocking ([`Connection::wait`]) or not
 //! ([`Connection::receive`]), and may put its descriptor into any event loop. What makes
 //! this comfortable is `libvsclient`.
 //!
@@ -14,6 +14,7 @@
 //! Everything the host sends is checked before it is believed. What breaks the protocol is
 //! an error that ends the connection, never a panic and never a wild read.
 
+mod backoff;
 mod buffers;
 mod connection;
 mod error;
@@ -24,6 +25,7 @@ mod incoming;
 mod link;
 pub(crate) mod socket;
 
+pub use backoff::Backoff;
 pub use connection::Connection;
 pub use error::{ConnectError, Ended, MapError, ProtocolError, ReceiveError, SendError};
 pub use frame::{FrameMap, ReceivedFrame, Skipped};

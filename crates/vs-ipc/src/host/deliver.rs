@@ -14,7 +14,7 @@ use super::send::{Sent, send_record, send_with_fds};
 use super::stats::Dialect;
 use super::{Host, Published, vsl};
 use crate::book::{LeaseBook, Refusal};
-use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, Revoked, SkipReason};
+use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, SkipReason};
 
 /// A frame older than this is not given to a client as the newest when its credit returns,
 /// or when it connects. Two intervals of a slow camera; see [`Host::newest_max_age_ns`].
@@ -40,6 +40,12 @@ impl Host {
     /// Publishes a frame to every client that may have it, and returns its serial. What the
     /// clients may not have now goes home at once.
     pub fn publish(&mut self, frame: Frame) -> u64 {
+        self.publish_until(frame, u64::MAX)
+    }
+
+    /// As [`publish`](Self::publish), for a frame whose memory is only lent: no client is told
+    /// that it may read it beyond `until_ns` of `CLOCK_MONOTONIC`, and none holds it longer.
+    pub fn publish_until(&mut self, frame: Frame, until_ns: u64) -> u64 {
         let publish_ns = monotonic_ns();
         let capture_ns = frame.meta().capture_ns;
         // 0: whoever made the frame did not know.
@@ -54,7 +60,7 @@ impl Host {
         self.remember_buffer(&frame);
         let picture = self.picture_for_vsl(&frame);
         self.totals.published += 1;
-        match self.book.publish(Published { frame, publish_ns, format, picture }) {
+        match self.book.publish_until(Published { frame, publish_ns, format, picture }, until_ns) {
             Ok(serial) => self.deliver_to_all(serial),
             Err(_) => self.skip_for_all(),
         }
@@ -151,29 +157,12 @@ impl Host {
         let mut ended = Vec::new();
         self.book.expire(now_ns, |lease| ended.push(lease));
         for lease in ended {
-            let of_lease = |client: &Client| client.identity.as_ref().is_some_and(|id| id.book == lease.client);
-            let Some(key) = self.clients.iter().find(|(_, client)| of_lease(client)).map(|(key, _)| key) else {
-                continue;
-            };
-            let client = &mut self.clients[key];
-            if let Some(identity) = &mut client.identity {
-                identity.hold.record(lease.held_ns);
-            }
-            client.revoked += 1;
-            client.unanswered += 1;
-            client.suspended = true;
-            self.totals.revoked += 1;
-            tracing::debug!(
-                stream = self.options.stream,
-                client = client.id,
-                serial = lease.serial,
-                "lease revoked: its deadline passed"
-            );
-            let message = Revoked { serial: lease.serial.into(), ..Revoked::default() };
-            self.control(key, wire::record(message, &[]));
-            if lease.strikes >= self.options.strikes_max {
-                let text = format!("{} leases in a row were not given back", lease.strikes);
-                self.dismiss(key, GoodbyeReason::Hoarding, &text);
+            if let Some(key) = self.revoke(lease, "its deadline passed") {
+                self.clients[key].suspended = true;
+                if lease.strikes >= self.options.strikes_max {
+                    let text = format!("{} leases in a row were not given back", lease.strikes);
+                    self.dismiss(key, GoodbyeReason::Hoarding, &text);
+                }
             }
         }
     }
@@ -275,7 +264,10 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
             Err(Refusal::Gone) => return Delivery::Skipped(SkipReason::Pool),
             Err(Refusal::Scarce) => return Delivery::Skipped(SkipReason::Share),
         },
-        Mode::Notify => event.expires_ns = terms.now_ns.saturating_add(terms.lifespan_ns).into(),
+        Mode::Notify => {
+            let lifespan_end_ns = terms.now_ns.saturating_add(terms.lifespan_ns);
+            event.expires_ns = lifespan_end_ns.min(book.until_ns(serial)).into();
+        }
     }
     event.leased = u8::from(mode == Mode::Leased);
     event.skipped = client.skipped.0.map(|count| (count as u32).into());

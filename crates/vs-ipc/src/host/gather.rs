@@ -73,6 +73,14 @@ impl Host {
         }
     }
 
+    /// Hears, without waiting, what clients that hold frames have said already: they may have
+    /// given some back.
+    pub fn hear_holders(&mut self) {
+        for key in self.unwatched_holders() {
+            self.on_readable(key);
+        }
+    }
+
     /// Does what is due.
     pub(super) fn gather(&mut self, now_ns: u64) {
         if self.gathering.sweep_ns.is_some_and(|due| due <= now_ns) {
@@ -86,9 +94,7 @@ impl Host {
     }
 
     fn sweep(&mut self, now_ns: u64) {
-        for key in self.unwatched_holders() {
-            self.on_readable(key);
-        }
+        self.hear_holders();
         let slow = self.unwatched_holders();
         if slow.len() < GATHER_FROM {
             self.gathering.sweep_ns = None;

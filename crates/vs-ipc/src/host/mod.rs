@@ -19,6 +19,7 @@ mod listener;
 mod options;
 mod poller;
 mod requests;
+mod revoke;
 mod send;
 mod stats;
 mod vsl;
@@ -175,6 +176,18 @@ impl Host {
     #[must_use]
     pub fn newest(&self) -> Option<&Frame> {
         self.book.newest().map(|(_, published)| &published.frame)
+    }
+
+    /// Lets go of the newest frame: nobody gets it any more who has not got it yet. Those who
+    /// have keep it.
+    pub fn let_go_newest(&mut self) {
+        self.book.forget_newest();
+    }
+
+    /// Changes how many frames one client may hold, whatever it asks for. Clients that have
+    /// said HELLO keep their credits.
+    pub fn set_credits_max(&mut self, credits_max: u16) {
+        self.options.credits_max = credits_max;
     }
 
     /// Tells every client what the stream is doing. When it no longer runs, the newest frame

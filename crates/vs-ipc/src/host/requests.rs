@@ -89,8 +89,9 @@ impl Host {
         let options = &self.options;
         let credits = match hello.credits.get() {
             0 => options.credits,
-            wanted => wanted.min(options.credits_max),
+            wanted => wanted,
         };
+        let credits = credits.min(options.credits_max);
         let lease_ns = match hello.lease_ns.get() {
             0 => options.lease_ns,
             wanted => wanted.min(options.lease_max_ns),

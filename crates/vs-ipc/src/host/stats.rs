@@ -80,7 +80,7 @@ pub struct ClientSnapshot {
     pub delivered: u64,
     /// Frames not sent to it. The newest frame is not among them: it can still come.
     pub skipped: Skips,
-    /// Leases that ended by their deadline.
+    /// Leases that the host ended: by their deadline, or with their frame.
     pub revoked: u64,
     /// Unlocks of frames that it did not hold.
     pub stray_unlocks: u64,
@@ -99,7 +99,7 @@ pub struct HostSnapshot {
     pub delivered: u64,
     /// Sum over all clients, those that have left included.
     pub skipped: Skips,
-    /// Leases that ended by their deadline, sum over all clients.
+    /// Leases that the host ended: by their deadline, or with their frame. Sum over all clients.
     pub revoked: u64,
     /// Connections that the host ended, by [`GoodbyeReason`] code.
     pub goodbyes: Vec<(GoodbyeReason, u64)>,

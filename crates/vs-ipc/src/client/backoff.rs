@@ -33,8 +33,9 @@ impl Backoff {
         doubled.unwrap_or(self.max).min(self.max)
     }
 
-    /// The wait before attempt `attempt`.
-    pub(crate) fn wait(&self, attempt: u32) -> Duration {
+    /// A wait before attempt `attempt`, counted from 0; another one each time.
+    #[must_use]
+    pub fn wait(&self, attempt: u32) -> Duration {
         self.wait_with(attempt, RandomState::new().build_hasher().finish())
     }
 

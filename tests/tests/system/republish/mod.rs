@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon takes over what another host publishes: between a publisher that does what a test
+//! wants, or is killed, and clients that check every byte.
+
+mod lives;
+mod passing_on;
+mod pressure;
+mod stage;
+mod taking_back;
