@@ -20,5 +20,6 @@ pub mod client;
 pub mod histogram;
 #[cfg(feature = "host")]
 pub mod host;
+mod unlock_page;
 pub mod vsl;
 pub mod wire;

@@ -36,7 +36,7 @@ fn size_of_type(name: &str) -> usize {
         "u16" => 2,
         "u32" => 4,
         "u64" | "i64" => 8,
-        "Plane" => 16,
+        "Plane" | "Entry" => 16,
         other => panic!("no type: {other}"),
     };
     size * count
@@ -84,6 +84,7 @@ fn tables_are_the_structs() {
     check_message!("REVOKED", Revoked: serial);
     check_message!("BUFFER_RETIRED", BufferRetired: buffer);
     check_message!("GOODBYE", Goodbye: reason major minor text_len reserved);
+    check_message!("UNLOCK_PAGE", UnlockPage: entries reserved);
     let plane = [
         ("offset", offset_of!(wire::WirePlane, offset)),
         ("stride", offset_of!(wire::WirePlane, stride)),

@@ -160,6 +160,8 @@ dicts! {
         revoked: u64,
         /// Its unlocks of frames that it did not hold.
         stray_unlocks: u64,
+        /// Times that the host did not listen to it for a while: it sent too many messages.
+        muted: u64,
         /// Since when, in ns of `CLOCK_MONOTONIC`.
         connected: u64,
         /// How long it held its frames.

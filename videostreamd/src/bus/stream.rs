@@ -200,6 +200,7 @@ fn client(client: &ClientSnapshot) -> Dict {
         ("skipped", Value::from(skips(&client.skipped))),
         ("revoked", Value::from(client.revoked)),
         ("stray-unlocks", Value::from(client.stray_unlocks)),
+        ("muted", Value::from(client.muted)),
         ("connected", Value::from(client.connected_ns)),
         ("lease-hold", Value::from(distribution(&client.lease_hold))),
     ])

@@ -151,7 +151,7 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
         family.sample(&[stream, id, name, ("pid", &pid), ("uid", &uid), ("mode", client.snapshot.mode.name())], 1);
     }
     type Value = fn(&ClientSnapshot) -> u64;
-    let plain: [(&str, Kind, &str, Value); 6] = [
+    let plain: [(&str, Kind, &str, Value); 7] = [
         ("videostream_client_frames_delivered_total", Kind::Counter, "Frames sent to this client.", |c| c.delivered),
         (
             "videostream_client_leases_revoked_total",
@@ -164,6 +164,12 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
             Kind::Counter,
             "Unlocks of frames that this client did not hold.",
             |client| client.stray_unlocks,
+        ),
+        (
+            "videostream_client_muted_total",
+            Kind::Counter,
+            "Times that this client was not listened to for a while, because it sent too many messages.",
+            |client| client.muted,
         ),
         ("videostream_client_leases_held", Kind::Gauge, "Leases that this client holds.", |c| c.held as u64),
         ("videostream_client_leases_held_max", Kind::Gauge, "The most leases that this client held.", |client| {

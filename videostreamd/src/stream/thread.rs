@@ -155,7 +155,7 @@ impl StreamThread {
         // client has said and nobody has heard yet.
         self.host.let_go_newest();
         if source.spare() == 0 {
-            self.host.hear_holders();
+            self.host.collect();
         }
         if source.spare() == 0 && source.lent() > 1 {
             source.passed_over();

@@ -160,6 +160,7 @@ pub struct Client {
     pub skipped: Reasons,
     pub revoked: u64,
     pub stray_unlocks: u64,
+    pub muted: u64,
     pub connected_ns: u64,
     /// How long it held frames.
     pub lease_hold_us: Option<Latency>,
@@ -180,6 +181,7 @@ impl From<&ClientInfo> for Client {
             skipped: reasons(&info.skipped),
             revoked: info.revoked,
             stray_unlocks: info.stray_unlocks,
+            muted: info.muted,
             connected_ns: info.connected,
             lease_hold_us: Latency::of(&info.lease_hold),
         }

@@ -17,6 +17,7 @@ use super::incoming::{Goodbye, Incoming, LockReply, StreamStatus};
 use super::link::Link;
 use super::socket::{Descriptors, Inbox, Wait};
 use super::{ProtocolError, ReceiveError, Session};
+use crate::unlock_page::ClientPage;
 use crate::wire::{self, FrameEvent, Message, WireError, field_time, format_message};
 
 /// A connection to one stream. Dropping it ends it, and the right to read its frames.
@@ -185,6 +186,10 @@ impl Connection {
                 self.held.tidy();
                 return Ok(Step::Handled);
             }
+            wire::UnlockPage::KIND => {
+                self.take_page(descriptors)?;
+                return Ok(Step::Handled);
+            }
             wire::Goodbye::KIND => {
                 let goodbye = Goodbye::decode(record).map_err(ProtocolError::Wire)?;
                 self.link.close();
@@ -194,6 +199,20 @@ impl Connection {
             _ => return Ok(Step::Handled),
         };
         Ok(Step::Message(incoming))
+    }
+
+    /// A page that this process has no room for is done without: there are messages.
+    fn take_page(&self, mut descriptors: Descriptors) -> Result<(), ProtocolError> {
+        let entries = parse::<wire::UnlockPage>(self.inbox.record())?.entries.get();
+        let Some(fd) = descriptors.fds[0].take() else { return Ok(()) };
+        match ClientPage::map(&fd, entries as usize) {
+            Ok(page) => self.link.set_page(page),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                return Err(WireError::Field { kind: wire::UnlockPage::KIND, field: "memory" }.into());
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     fn answered(&mut self, reply: &LockReply) {

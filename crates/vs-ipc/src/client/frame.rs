@@ -51,6 +51,8 @@ pub(super) struct Inner {
     pub(super) revoked: AtomicBool,
     /// The host may have a lease of this client on it.
     pub(super) leased: AtomicBool,
+    /// A lock of it was requested: its unlock must not overtake that request.
+    pub(super) requested: AtomicBool,
     /// Handles in the program's hands. The connection keeps the memory for a later frame, so
     /// that the references to it do not tell.
     pub(super) handles: AtomicUsize,
@@ -79,7 +81,12 @@ impl Drop for ReceivedFrame {
     fn drop(&mut self) {
         // What other threads did with their handles happened before this one unlocks.
         if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.leased.load(Ordering::Acquire) {
-            self.0.link.unlock(self.0.contents.serial);
+            let Inner { link, contents, requested, .. } = &*self.0;
+            if requested.load(Ordering::Relaxed) {
+                link.unlock(contents.serial);
+            } else {
+                link.give_back(contents.serial);
+            }
         }
     }
 }
@@ -200,6 +207,7 @@ impl ReceivedFrame {
     /// [`SendError`] if the request could not be sent.
     pub fn lock(&self, lease: Option<Duration>) -> Result<u64, SendError> {
         let lease_ns = lease.map_or(0, |lease| u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX).max(1));
+        self.0.requested.store(true, Ordering::Relaxed);
         let request = self.0.link.request_lock(self.0.contents.serial, lease_ns)?;
         // From here on the host may have a lease: dropping the frame before the answer
         // arrives must end it.

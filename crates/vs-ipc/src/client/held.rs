@@ -32,6 +32,7 @@ impl Held {
                 *inner.deadline_ns.get_mut() = deadline_ns;
                 *inner.revoked.get_mut() = false;
                 *inner.leased.get_mut() = leased;
+                *inner.requested.get_mut() = false;
                 *inner.handles.get_mut() = 1;
                 return ReceivedFrame(Arc::clone(place));
             }
@@ -42,6 +43,7 @@ impl Held {
             deadline_ns: AtomicU64::new(deadline_ns),
             revoked: AtomicBool::new(false),
             leased: AtomicBool::new(leased),
+            requested: AtomicBool::new(false),
             handles: AtomicUsize::new(1),
         });
         self.0.push(Arc::clone(&inner));

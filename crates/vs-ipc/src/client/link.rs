@@ -4,14 +4,16 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use vs_frame::clock::monotonic_ns;
 use zerocopy::IntoBytes;
 
 use super::SendError;
+use crate::unlock_page::{ClientPage, Put};
 use crate::wire::{Header, LockRequest, Message, UnlockRequest};
 
 /// The sending side.
@@ -25,6 +27,8 @@ pub(super) struct Link {
     /// Whether `backlog` has anything, so that looking costs no lock.
     backlogged: AtomicBool,
     requests: AtomicU64,
+    /// Where to unlock without a message, if the host has given one.
+    page: OnceLock<ClientPage>,
 }
 
 impl Link {
@@ -35,6 +39,7 @@ impl Link {
             backlog: Mutex::default(),
             backlogged: AtomicBool::new(false),
             requests: AtomicU64::new(1),
+            page: OnceLock::new(),
         }
     }
 
@@ -58,6 +63,20 @@ impl Link {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let polled = poll(&mut fds, Some(&now));
         polled.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
+    /// From now on frames may be given back in this page. The first one stays.
+    pub(super) fn set_page(&self, page: ClientPage) {
+        let _ = self.page.set(page);
+    }
+
+    /// Gives back a frame that came with a lease and was never asked for: what the page says
+    /// and what messages say has no order among itself.
+    pub(super) fn give_back(&self, serial: u64) {
+        match self.page.get() {
+            Some(page) if page.put(serial, monotonic_ns()) == Put::Done => {}
+            _ => self.unlock(serial),
+        }
     }
 
     /// Sends an UNLOCK_REQUEST, now or with the next message.

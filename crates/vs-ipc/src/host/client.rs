@@ -12,11 +12,13 @@ use vs_frame::BufferId;
 use vs_frame::clock::monotonic_ns;
 
 use super::departures::Departure;
+use super::flood::Allowance;
 use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
 use super::stats::{ClientSnapshot, Dialect, Skips};
-use crate::book::ClientKey;
+use crate::book::{ClientKey, LeaseBook};
 use crate::histogram::Histogram;
+use crate::unlock_page::HostPage;
 use crate::wire::{GoodbyeReason, Mode, SkipReason};
 
 /// Control messages kept for a client whose socket is full. One that has not read as many
@@ -57,6 +59,8 @@ pub(super) struct Client {
     pub(super) connected_ns: u64,
     /// `None` until HELLO, which clients of libvideostream do not say: they have it at once.
     pub(super) identity: Option<Identity>,
+    /// Where it unlocks without a message, if it can.
+    pub(super) page: Option<HostPage>,
     /// Buffers whose descriptors it has.
     pub(super) known: Vec<BufferId>,
     /// The last frame it got.
@@ -77,6 +81,9 @@ pub(super) struct Client {
     pub(super) skipped: Skips,
     pub(super) revoked: u64,
     pub(super) stray_unlocks: u64,
+    /// Times that it was not listened to, because it had said too much.
+    pub(super) muted: u64,
+    pub(super) allowance: Allowance,
 }
 
 /// The connection cannot go on.
@@ -100,6 +107,7 @@ impl Client {
             known: Vec::new(),
             last_serial: 0,
             behind: None,
+            page: None,
             watch: Watch::Messages,
             suspended: false,
             unanswered: 0,
@@ -109,6 +117,8 @@ impl Client {
             skipped: Skips::default(),
             revoked: 0,
             stray_unlocks: 0,
+            muted: 0,
+            allowance: Allowance::new(connected_ns),
         }
     }
 
@@ -116,13 +126,6 @@ impl Client {
     pub(super) fn set_watch(&mut self, poller: &Poller, key: usize, watch: Watch) {
         if self.watch != watch && poller.watch(Member::Client(key), &self.socket, watch).is_ok() {
             self.watch = watch;
-        }
-    }
-
-    /// Makes sure that the poller tells of its messages.
-    pub(super) fn hear(&mut self, poller: &Poller, key: usize) {
-        if self.watch == Watch::Nothing {
-            self.set_watch(poller, key, Watch::Messages);
         }
     }
 
@@ -164,6 +167,32 @@ impl Client {
         !self.outbox.is_empty()
     }
 
+    /// Ends the leases that it has given back in its page; returns how many it put in.
+    pub(super) fn collect<T>(&mut self, book: &mut LeaseBook<T>, now_ns: u64) -> usize {
+        let (Some(page), Some(identity)) = (&self.page, &mut self.identity) else { return 0 };
+        page.collect(|serial, unlock_ns| match book.unlock(identity.book, serial, now_ns) {
+            // The host looks late; the client says how late.
+            Some(held_ns) => identity.hold.record(held_ns.saturating_sub(now_ns.saturating_sub(unlock_ns))),
+            // It was revoked before the host looked, or is nonsense.
+            None if self.unanswered == 0 => self.stray_unlocks += 1,
+            None => {}
+        })
+    }
+
+    /// Somebody waits for its unlocks: they shall be messages.
+    pub(super) fn call(&mut self) {
+        if let Some(page) = &mut self.page {
+            page.call();
+        }
+    }
+
+    /// Nobody does.
+    pub(super) fn hush(&mut self) {
+        if let Some(page) = &mut self.page {
+            page.hush();
+        }
+    }
+
     /// There is a newer frame than the one that it is behind with, or it goes: it has missed
     /// that one for good. Returns why.
     pub(super) fn settle(&mut self) -> Option<SkipReason> {
@@ -191,11 +220,6 @@ impl Client {
         }
     }
 
-    /// Whether each frame that it gets brings a lease.
-    pub(super) fn is_leased(&self) -> bool {
-        self.identity.as_ref().is_some_and(|identity| identity.mode == Mode::Leased)
-    }
-
     pub(super) fn snapshot(&self, held: usize) -> Option<ClientSnapshot> {
         let identity = self.identity.as_ref()?;
         Some(ClientSnapshot {
@@ -212,6 +236,7 @@ impl Client {
             skipped: self.skipped,
             revoked: self.revoked,
             stray_unlocks: self.stray_unlocks,
+            muted: self.muted,
             connected_ns: self.connected_ns,
             lease_hold: identity.hold.clone(),
         })

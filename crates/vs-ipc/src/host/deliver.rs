@@ -52,10 +52,8 @@ impl Host {
         if capture_ns > 0 {
             self.totals.capture_latency.record(publish_ns.saturating_sub(capture_ns));
         }
+        self.collect();
         self.expire(publish_ns);
-        if self.gathers() {
-            self.hear_the_indebted();
-        }
         let format = self.announce_format(&frame);
         self.remember_buffer(&frame);
         let picture = self.picture_for_vsl(&frame);
@@ -80,21 +78,14 @@ impl Host {
         let mut gone = Vec::new();
         let Some(event) = self.book.frame(serial).map(|published| frame_event(serial, published)) else { return };
         let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.lifespan_ns() };
-        let gathers = self.gathers();
-        let mut unwatched = false;
+        let mut missed = Vec::new();
         for (key, client) in &mut self.clients {
             self.totals.skipped.count_all(client.settle());
             match deliver(&mut self.book, client, event, terms) {
-                Delivery::Done => {
-                    self.totals.delivered += 1;
-                    if gathers && client.is_leased() {
-                        client.set_watch(&self.poller, key, Watch::Nothing);
-                        unwatched = true;
-                    }
-                }
+                Delivery::Done => self.totals.delivered += 1,
                 Delivery::Skipped(reason) => {
                     client.behind = Some(reason);
-                    client.hear(&self.poller, key);
+                    missed.push(key);
                 }
                 Delivery::Full => {
                     client.behind = Some(SkipReason::NotReading);
@@ -104,20 +95,20 @@ impl Host {
             }
         }
         self.totals.note_held(self.book.leases());
-        if unwatched {
-            self.begin_gathering(terms.now_ns);
-        }
+        self.await_unlocks(&missed);
+        self.look_after(terms.now_ns);
         for key in gone {
             self.give_up(key, Trouble::Closed);
         }
     }
 
     fn skip_for_all(&mut self) {
-        for (key, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
+        for (_, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
             self.totals.skipped.count_all(client.settle());
             client.behind = Some(SkipReason::Pool);
-            client.hear(&self.poller, key);
+            client.call();
         }
+        self.collect();
     }
 
     /// Gives a client the newest frame if it has not seen it: its credit is back, its socket
@@ -154,6 +145,7 @@ impl Host {
         if self.book.next_end_ns().is_none_or(|end| now_ns < end) {
             return;
         }
+        self.collect();
         let mut ended = Vec::new();
         self.book.expire(now_ns, |lease| ended.push(lease));
         for lease in ended {
@@ -286,6 +278,7 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
             }
             client.last_serial = serial;
             client.behind = None;
+            client.hush();
             client.delivered += 1;
             client.held_max = client.held_max.max(book.held(holder));
             Delivery::Done

@@ -12,9 +12,10 @@
 
 mod alarm;
 mod client;
+mod collect;
 mod deliver;
 mod departures;
-mod gather;
+mod flood;
 mod listener;
 mod options;
 mod poller;
@@ -33,7 +34,6 @@ use vs_frame::{Buffer, BufferId, Format, Frame};
 
 use self::alarm::Alarm;
 use self::client::{Client, OUTBOX_MAX, Peer, SEND_BUFFER, Trouble};
-use self::gather::Gathering;
 use self::listener::Listener;
 use self::poller::{Member, Poller, Ready, Watch};
 use self::send::send_record;
@@ -74,7 +74,10 @@ pub struct Host {
     /// Buffers that some client knows, to tell when one will not come again.
     buffers: Vec<(BufferId, Weak<Buffer>)>,
     totals: Totals,
-    gathering: Gathering,
+    /// When pages are looked into although no frame comes.
+    look_ns: Option<u64>,
+    /// When clients that said too much are listened to again.
+    listen_again_ns: Option<u64>,
     /// Until when no connection is accepted.
     accept_after_ns: Option<u64>,
     /// The earliest time at which a silent connection is due.
@@ -131,7 +134,8 @@ impl Host {
             state: (StreamState::Waiting, String::new()),
             buffers: Vec::new(),
             totals: Totals::default(),
-            gathering: Gathering::default(),
+            look_ns: None,
+            listen_again_ns: None,
             accept_after_ns: None,
             handshake_due_ns: None,
             ready: Vec::new(),
@@ -158,9 +162,9 @@ impl Host {
         self.clients.iter().filter(|(_, client)| client.identity.is_some()).count()
     }
 
-    /// Counters of the host and each client.
-    #[must_use]
-    pub fn snapshot(&self) -> HostSnapshot {
+    /// Counters of the host and each client, as of now: what clients have unlocked is counted.
+    pub fn snapshot(&mut self) -> HostSnapshot {
+        self.collect();
         let held = |client: &Client| client.identity.as_ref().map_or(0, |identity| self.book.held(identity.book));
         let clients = self.clients.iter().filter_map(|(_, client)| client.snapshot(held(client))).collect();
         self.totals.snapshot(&self.book, clients)
@@ -234,7 +238,7 @@ impl Host {
     /// When there is something to do although nobody says anything.
     fn due_ns(&self) -> Option<u64> {
         let expiry = self.book.next_end_ns().map(|end| end.saturating_add(EXPIRY_SLACK_NS));
-        let others = [self.gathering.due_ns(), self.handshake_due_ns, self.accept_after_ns];
+        let others = [self.look_ns, self.listen_again_ns, self.handshake_due_ns, self.accept_after_ns];
         others.into_iter().chain([expiry]).flatten().min()
     }
 
@@ -242,7 +246,8 @@ impl Host {
         self.alarm.clear();
         let now_ns = monotonic_ns();
         self.expire(now_ns);
-        self.gather(now_ns);
+        self.look(now_ns);
+        self.listen_again(now_ns);
         if self.handshake_due_ns.is_some_and(|due| due <= now_ns) {
             self.end_silent_connections(now_ns);
         }
@@ -337,8 +342,10 @@ impl Host {
                     if event.writable {
                         self.on_writable(key);
                     }
-                    if event.readable {
+                    if event.readable && self.listens(key) {
                         self.on_readable(key);
+                    } else if event.ended {
+                        self.remove(key);
                     }
                 }
             }

@@ -55,6 +55,8 @@ pub(super) struct Ready {
     pub(super) member: Member,
     pub(super) writable: bool,
     pub(super) readable: bool,
+    /// The other side has closed: nothing that it said matters any more.
+    pub(super) ended: bool,
 }
 
 impl Poller {
@@ -95,6 +97,7 @@ impl Poller {
                 Ready {
                     member: Member::of(data),
                     writable: flags.contains(EventFlags::OUT),
+                    ended: flags.intersects(EventFlags::HUP | EventFlags::ERR),
                     readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
                 }
             }));

@@ -7,13 +7,14 @@ use vs_frame::clock::monotonic_ns;
 
 use super::Host;
 use super::client::Identity;
-use super::send::{Received, RecordBuffer, receive};
+use super::send::{Received, RecordBuffer, Sent, receive, send_with_fds};
 use super::stats::Dialect;
 use crate::book::{Claim, Refusal};
 use crate::histogram::Histogram;
+use crate::unlock_page::HostPage;
 use crate::wire::{
-    self, GoodbyeReason, Hello, LockRequest, LockResponse, LockStatus, MAGIC, MAX_CLIENT_MESSAGE, Message, Mode,
-    UnlockRequest, VERSION_MAJOR, VERSION_MINOR, Welcome, WireError,
+    self, GoodbyeReason, Hello, LockRequest, LockResponse, LockStatus, MAGIC, MAX_CLIENT_MESSAGE, MINOR_UNLOCK_PAGE,
+    Message, Mode, UnlockPage, UnlockRequest, VERSION_MAJOR, VERSION_MINOR, Welcome, WireError,
 };
 
 impl Host {
@@ -51,6 +52,7 @@ impl Host {
         let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
         let greeted = client.identity.is_some();
         client.suspended = false;
+        client.collect(&mut self.book, monotonic_ns());
         match kind {
             Hello::KIND if !greeted => {
                 let (hello, _) = wire::parse::<Hello>(record)?;
@@ -97,7 +99,6 @@ impl Host {
             wanted => wanted.min(options.lease_max_ns),
         };
         let name = wire::name_text(&hello.name);
-        #[allow(clippy::unnecessary_min_or_max, reason = "it is, while the minor version is 0")]
         let minor = hello.minor.get().min(VERSION_MINOR);
         let Some(client) = self.clients.get_mut(key) else { return Ok(()) };
         let book = self.book.add_client(Claim { credits: usize::from(credits), uid: client.peer.uid });
@@ -121,12 +122,26 @@ impl Host {
         };
         self.control(key, wire::record(welcome, &[]));
         self.control(key, self.state_record());
+        if minor >= MINOR_UNLOCK_PAGE {
+            self.give_page(key, usize::from(credits));
+        }
         if let Some((number, format)) = &self.format {
             let record = wire::format_message::encode(*number, format);
             self.control(key, record);
         }
         self.offer_newest(key);
         Ok(())
+    }
+
+    /// A client to which none can be given unlocks by messages.
+    fn give_page(&mut self, key: usize, credits: usize) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Ok((page, fd)) = HostPage::make(credits) else { return };
+        let message = UnlockPage { entries: (page.entries() as u32).into(), ..UnlockPage::default() };
+        let record = wire::record(message, &[]);
+        if !client.has_backlog() && send_with_fds(client.socket.as_fd(), &record, [fd].iter()) == Sent::Yes {
+            client.page = Some(page);
+        }
     }
 
     fn on_lock(&mut self, key: usize, request: &LockRequest) {

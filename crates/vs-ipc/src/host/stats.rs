@@ -84,6 +84,8 @@ pub struct ClientSnapshot {
     pub revoked: u64,
     /// Unlocks of frames that it did not hold.
     pub stray_unlocks: u64,
+    /// Times that the host did not listen to it for a while, because it sent too many messages.
+    pub muted: u64,
     /// When it connected, in ns of `CLOCK_MONOTONIC`.
     pub connected_ns: u64,
     /// How long it held its frames, until it unlocked them or their deadline passed.

@@ -266,6 +266,16 @@ messages! {
         /// 0.
         reserved: U32,
     }
+
+    /// Host to client: memory in which to unlock without a message. Carries its descriptor.
+    UnlockPage = 0x0c {
+        /// Filled in by [`record`](super::record).
+        header: Header,
+        /// Entries in it.
+        entries: U32,
+        /// 0.
+        reserved: U32,
+    }
 }
 
 #[cfg(test)]
@@ -289,6 +299,7 @@ mod tests {
             (size_of::<Revoked>(), 16),
             (size_of::<BufferRetired>(), 16),
             (size_of::<Goodbye>(), 24),
+            (size_of::<UnlockPage>(), 16),
         ];
         for (actual, specified) in sizes {
             assert_eq!(actual, specified);

@@ -20,7 +20,10 @@ pub const MAGIC: [u8; 4] = *b"VSD1";
 /// Both sides must agree on it.
 pub const VERSION_MAJOR: u16 = 1;
 /// The lower of both sides' is spoken.
-pub const VERSION_MINOR: u16 = 0;
+pub const VERSION_MINOR: u16 = 1;
+
+/// The first minor version with [`UnlockPage`].
+pub const MINOR_UNLOCK_PAGE: u16 = 1;
 
 /// The longest message a host sends, in bytes: a FORMAT with [`MAX_PARAMETER_SETS`].
 pub const MAX_HOST_MESSAGE: usize = 8192;

@@ -34,7 +34,7 @@ fn a_refusal_says_why() {
     let error = greet(&[goodbye(GoodbyeReason::TooManyClients, "64 clients are enough")]).unwrap_err();
     assert_eq!(error.to_string(), "the host refuses: too-many-clients: 64 clients are enough");
     let error = greet(&[goodbye(GoodbyeReason::Version, "")]).unwrap_err();
-    assert!(error.to_string().contains("it speaks version 1.0"), "{error}");
+    assert!(error.to_string().contains("it speaks version 1.1"), "{error}");
 }
 
 #[test]
@@ -56,7 +56,10 @@ fn messages_of_later_versions_are_skipped() {
 fn what_is_no_host_is_found_out() {
     let mut other_major = welcome();
     other_major[8] = 9;
-    assert!(matches!(greet(&[other_major]).unwrap_err(), ConnectError::Version { major: 9, minor: 0 }));
+    assert!(matches!(
+        greet(&[other_major]).unwrap_err(),
+        ConnectError::Version { major: 9, minor: wire::VERSION_MINOR }
+    ));
     let garbage = |bytes: &[u8]| greet(&[bytes.to_vec()]).unwrap_err().to_string();
     assert!(garbage(b"x").contains("at least 8"));
     assert!(garbage(b"HTTP/1.1 400 Bad Request").contains("says that it has"));

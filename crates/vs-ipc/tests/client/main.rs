@@ -9,3 +9,4 @@ mod handshake;
 mod hostile;
 mod leases;
 mod messages;
+mod unlock_page;
