@@ -172,6 +172,12 @@ impl<T> LeaseBook<T> {
         self.entries.is_empty()
     }
 
+    /// Whether a frame that is published now finds no room, unless something leaves.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= self.limits.frames
+    }
+
     /// The serial of the last frame published, or passed over; 0 before the first.
     #[must_use]
     pub fn last_serial(&self) -> u64 {

@@ -2,10 +2,11 @@
 //! When the host looks into the pages in which clients unlock
 //! ([`unlock_page`](crate::unlock_page)).
 //!
-//! It looks whenever it depends on what is there: before it publishes, so that buffers come
-//! home and credits return; before it hears a message, which was sent after what the client
-//! had put into its page; before leases expire; and when its owner asks. Whoever then waits
-//! for an unlock has the client **called**: it sends a message. That is
+//! It looks whenever something depends on what is there: when a client seems to have no
+//! credit, or the book no room; after each frame, so that buffers come home; before it hears
+//! a message, which was sent after what the client had put into its page; before leases
+//! expire; and when its owner asks. Whoever then waits for an unlock has the client
+//! **called**: it sends a message. That is
 //! * a client that missed a frame: its own unlock brings it the newest;
 //! * every client that holds a frame, from a **look** on that comes soon after each frame
 //!   while the book is nearly full. The source may be waiting for the buffer.
@@ -64,14 +65,17 @@ impl Host {
         self.collect();
     }
 
-    /// These clients missed a frame. Each gets the newest as soon as it has a credit, which
-    /// may be now.
+    /// These clients missed a frame before all pages had been looked into. Each gets the
+    /// newest now, or as soon as it has a credit.
     pub(super) fn await_unlocks(&mut self, keys: &[usize]) {
-        let now_ns = monotonic_ns();
         for &key in keys {
+            self.offer_newest(key);
             let Some(client) = self.clients.get_mut(key) else { continue };
+            if client.behind.is_none() {
+                continue;
+            }
             client.call();
-            if client.collect(&mut self.book, now_ns) > 0 {
+            if client.collect(&mut self.book, monotonic_ns()) > 0 {
                 self.offer_newest(key);
             }
         }

@@ -48,12 +48,10 @@ impl Host {
     pub fn publish_until(&mut self, frame: Frame, until_ns: u64) -> u64 {
         let publish_ns = monotonic_ns();
         let capture_ns = frame.meta().capture_ns;
-        // 0: whoever made the frame did not know.
-        if capture_ns > 0 {
-            self.totals.capture_latency.record(publish_ns.saturating_sub(capture_ns));
+        if self.book.is_full() {
+            self.collect();
+            self.expire(publish_ns);
         }
-        self.collect();
-        self.expire(publish_ns);
         let format = self.announce_format(&frame);
         self.remember_buffer(&frame);
         let picture = self.picture_for_vsl(&frame);
@@ -61,6 +59,10 @@ impl Host {
         match self.book.publish_until(Published { frame, publish_ns, format, picture }, until_ns) {
             Ok(serial) => self.deliver_to_all(serial),
             Err(_) => self.skip_for_all(),
+        }
+        // 0: whoever made the frame did not know.
+        if capture_ns > 0 {
+            self.totals.capture_latency.record(publish_ns.saturating_sub(capture_ns));
         }
         self.book.last_serial()
     }
@@ -95,11 +97,14 @@ impl Host {
             }
         }
         self.totals.note_held(self.book.leases());
-        self.await_unlocks(&missed);
-        self.look_after(terms.now_ns);
         for key in gone {
             self.give_up(key, Trouble::Closed);
         }
+        // Whoever waits for the frame comes first; what is due can be done now.
+        self.collect();
+        self.expire(terms.now_ns);
+        self.await_unlocks(&missed);
+        self.look_after(terms.now_ns);
     }
 
     fn skip_for_all(&mut self) {
@@ -250,7 +255,7 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
     }
     let (holder, mode, serial) = (identity.book, identity.mode, event.serial.get());
     match mode {
-        Mode::Leased => match book.lock(holder, serial, terms.now_ns, identity.lease_ns) {
+        Mode::Leased => match lock(book, client, serial, terms.now_ns) {
             Ok(deadline_ns) => event.expires_ns = deadline_ns.into(),
             Err(Refusal::NoCredit) => return Delivery::Skipped(SkipReason::NoCredit),
             Err(Refusal::Gone) => return Delivery::Skipped(SkipReason::Pool),
@@ -286,6 +291,16 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
         Sent::Full => Delivery::Full,
         Sent::Busy => Delivery::Skipped(SkipReason::NotReading),
         Sent::Gone => Delivery::Gone,
+    }
+}
+
+/// A lease for a frame that is about to be sent. The credit for it may be in the client's page.
+fn lock(book: &mut LeaseBook<Published>, client: &mut Client, serial: u64, now_ns: u64) -> Result<u64, Refusal> {
+    let Some(identity) = &client.identity else { return Err(Refusal::Gone) };
+    let (holder, lease_ns) = (identity.book, identity.lease_ns);
+    match book.lock(holder, serial, now_ns, lease_ns) {
+        Err(Refusal::NoCredit) if client.collect(book, now_ns) > 0 => book.lock(holder, serial, now_ns, lease_ns),
+        outcome => outcome,
     }
 }
 
