@@ -37,5 +37,6 @@ lint: ## check format, clippy, documentation, scripts and licence lines
 	scripts/lint-licence
 
 bench: ## measure the data plane beside its physical limit
-	scripts/setup build
+	scripts/setup build test
+	$(CARGO) build --release --package videostreamd --package vsctl --package bench
 	$(CARGO) run --release --package bench

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BENCH,...")]
     only: Vec<Bench>,
     /// Numbers of clients to measure the latency for
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_name = "N,...")]
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256", value_name = "N,...")]
     pub clients: Vec<usize>,
     /// Frames per second
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -42,6 +42,14 @@ pub enum Bench {
     Size,
     /// Lock request to lock response
     Lock,
+    /// Latency of honest clients beside one that is stopped and one that hoards
+    Bad,
+    /// Processor time of the sender at 30, 60 and 240 fps
+    Rates,
+    /// A thousand clients at 30 fps
+    Crowd,
+    /// Memory of the daemon, idle and for each client
+    Memory,
 }
 
 /// How much is measured.
@@ -49,6 +57,8 @@ pub enum Bench {
 pub struct Plan {
     pub fps: u32,
     pub rounds: u32,
+    /// Length of a burst.
+    burst_ms: u32,
     /// Frames of a burst that count.
     pub frames: u32,
     /// Lock round trips of a burst.
@@ -65,11 +75,13 @@ impl Args {
     /// that both sides of a round see the same machine.
     pub fn plan(&self) -> Plan {
         let (rounds, burst_ms, locks) = if self.quick { (3, 500, 500) } else { (9, 1500, 2000) };
-        Plan {
-            fps: self.fps,
-            rounds: self.rounds.unwrap_or(rounds),
-            frames: (self.fps * burst_ms / 1000).max(10),
-            locks,
-        }
+        Plan { fps: self.fps, rounds: self.rounds.unwrap_or(rounds), burst_ms, frames: 0, locks }.at(self.fps)
+    }
+}
+
+impl Plan {
+    /// As much at another pace.
+    pub fn at(&self, fps: u32) -> Self {
+        Self { fps, frames: (fps * self.burst_ms / 1000).max(10), ..*self }
     }
 }

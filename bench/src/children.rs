@@ -6,6 +6,7 @@ use std::io::Read;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Processes that play the same role. Dropping them ends them.
 #[derive(Debug)]
@@ -31,6 +32,13 @@ impl Children {
             }
         }
         Ok(())
+    }
+
+    /// Stops them as SIGSTOP does; only their end gets them out of it.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.0
+            .iter()
+            .try_for_each(|child| kill_process(Pid::from_child(child), Signal::STOP).context("cannot stop a receiver"))
     }
 
     /// The output of the only one.

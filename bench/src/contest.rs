@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::args::Plan;
+use crate::bad::Bad;
 use crate::children::Children;
 use crate::pacer::{Burst, Pacer};
 use crate::side::Side;
@@ -30,6 +31,15 @@ pub struct Entrant {
     /// Size of the pictures; nothing to the bare side.
     pub width: u32,
     pub height: u32,
+    /// Beside its clients it has some that misbehave.
+    pub beset: bool,
+}
+
+impl Entrant {
+    /// Publishes a usual picture.
+    pub fn usual(side: Side) -> Self {
+        Self { side, width: 640, height: 480, beset: false }
+    }
 }
 
 /// What a side has come to. Latencies from publication to reception over all clients of a
@@ -68,6 +78,7 @@ struct Contestant {
     entrant: Entrant,
     sender: Sender,
     receivers: Children,
+    _bad: Option<Bad>,
     /// Processor time of each round in ns.
     cpu_ns: Vec<u64>,
 }
@@ -100,6 +111,7 @@ impl Contestant {
         if entrant.side == Side::Notify {
             role.push("--notify".into());
         }
+        let mut bad = None;
         let (sender, receivers) = if bare {
             let mut sender = BareSender::bind(socket)?;
             let mut receivers = Children::start(clients, &role)?;
@@ -109,9 +121,12 @@ impl Contestant {
             let mut sender = HostSender::bind(socket, (entrant.width, entrant.height), plan.fps)?;
             let mut receivers = Children::start(clients, &role)?;
             sender.accept(clients, &mut receivers, PATIENCE)?;
+            if entrant.beset {
+                bad = Some(Bad::join(&mut sender, socket, PATIENCE)?);
+            }
             (Sender::Host(Box::new(sender)), receivers)
         };
-        Ok(Self { entrant, sender, receivers, cpu_ns: Vec::new() })
+        Ok(Self { entrant, sender, receivers, _bad: bad, cpu_ns: Vec::new() })
     }
 
     fn burst(&mut self, burst: Burst) -> anyhow::Result<()> {
@@ -123,7 +138,7 @@ impl Contestant {
     }
 
     fn finish(self, plan: &Plan) -> anyhow::Result<Figures> {
-        let Self { entrant, sender, receivers, cpu_ns } = self;
+        let Self { entrant, sender, receivers, cpu_ns, .. } = self;
         // The receivers tell what they saw when their connection ends.
         drop(sender);
         let logs = receivers.finish()?;

@@ -11,9 +11,6 @@ use crate::contest::{self, Entrant, Figures, ratio};
 use crate::side::Side;
 use crate::stats::Summary;
 
-/// A usual picture; `size` shows that it does not matter.
-const SIZE: (u32, u32) = (640, 480);
-
 /// What one number of clients gave.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scene {
@@ -36,8 +33,7 @@ pub struct Ratios {
 
 /// Measures it for so many clients on each side.
 pub fn run(plan: &Plan, clients: usize, dir: &Path) -> anyhow::Result<Scene> {
-    let entrant = |side| Entrant { side, width: SIZE.0, height: SIZE.1 };
-    let entrants = [Side::Bare, Side::Leased, Side::Notify].map(entrant);
+    let entrants = [Side::Bare, Side::Leased, Side::Notify].map(Entrant::usual);
     let figures = contest::run(plan, clients, &entrants, dir)?;
     let Ok([bare, leased, notify]) = <[Figures; 3]>::try_from(figures) else {
         anyhow::bail!("a side of the contest is missing");

@@ -12,16 +12,25 @@
 //! | `latency` | `vs_ipc`'s host on its runtime, `vsclient` in N processes | one thread, non-blocking `sendmsg` of as many bytes, N processes in a blocking `recvmsg` |
 //! | `lock` | `Client::lock` in one process, the host in another | the same two records over the same kind of socket |
 //! | `size` | `latency` for 3840×2160 | `latency` for 320×240 |
+//! | `bad` | `latency` for honest clients beside bad ones | the same without the bad ones |
+//! | `rates` | processor time of the sender of `latency` at 30, 60 and 240 fps | that of the bare sender |
+//!
+//! Two have no limit to be compared with: `crowd` counts what a thousand clients miss, and
+//! `memory` how much of it the real daemon has in use.
 //!
 //! Receivers are processes of their own: this program, started again in a [`role`].
 
 mod args;
+mod bad;
 mod children;
 mod contest;
+mod crowd;
 mod interrupt;
 mod latency;
 mod lock;
+mod memory;
 mod pacer;
+mod rates;
 mod report;
 mod role;
 mod side;
@@ -62,6 +71,26 @@ fn main() -> anyhow::Result<()> {
         let scene = lock::run(&plan, dir.path())?;
         println!("{scene}");
         report.lock(scene);
+    }
+    if args.wants(Bench::Bad) {
+        let scene = bad::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.bad(scene);
+    }
+    if args.wants(Bench::Rates) {
+        let scene = rates::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.rates(scene);
+    }
+    if args.wants(Bench::Crowd) {
+        let scene = crowd::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.crowd = Some(scene);
+    }
+    if args.wants(Bench::Memory) {
+        let scene = memory::run()?;
+        println!("{scene}");
+        report.memory = Some(scene);
     }
     println!("{report}");
     report.write(&args.json)

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Plan;
 use crate::stats::Summary;
-use crate::{latency, lock, size};
+use crate::{bad, crowd, latency, lock, memory, rates, size};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +54,14 @@ pub struct Report {
     size: Option<size::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lock: Option<lock::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bad: Option<bad::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<rates::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crowd: Option<crowd::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<memory::Scene>,
 }
 
 impl Report {
@@ -67,6 +75,10 @@ impl Report {
             latency: Vec::new(),
             size: None,
             lock: None,
+            bad: None,
+            rates: None,
+            crowd: None,
+            memory: None,
         }
     }
 
@@ -86,6 +98,18 @@ impl Report {
     pub fn lock(&mut self, scene: lock::Scene) {
         self.ratio("lock_rtt_n1".into(), scene.p50_over_bare);
         self.lock = Some(scene);
+    }
+
+    pub fn bad(&mut self, scene: bad::Scene) {
+        self.ratio("honest_p50_with_bad_clients".into(), scene.p50_beset_over_alone);
+        self.bad = Some(scene);
+    }
+
+    pub fn rates(&mut self, scene: rates::Scene) {
+        for rate in &scene.rates {
+            self.ratio(format!("sender_cpu_fps{}", rate.fps), rate.sender_cpu_over_bare);
+        }
+        self.rates = Some(scene);
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {
@@ -115,7 +139,7 @@ impl fmt::Display for Report {
         let Machine { cores, cpu, kernel, architecture, date } = &self.machine;
         writeln!(f, "ratios to the bare limit, {} rounds, median (quartiles)", self.rounds)?;
         for (name, ratio) in &self.ratio_spread {
-            writeln!(f, "{name:20}{ratio}")?;
+            writeln!(f, "{name:28}{ratio}")?;
         }
         write!(f, "on {cores} cores, {cpu}, Linux {kernel} {architecture}, {date}")
     }

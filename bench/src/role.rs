@@ -45,6 +45,12 @@ pub enum Role {
         #[arg(long)]
         notify: bool,
     },
+    /// Takes all frames that it can get from the host and gives none back
+    #[command(hide = true)]
+    Hoarder {
+        /// Its socket
+        socket: PathBuf,
+    },
     /// Sends what has the size of lock requests to the bare responder
     #[command(hide = true)]
     BareLocker {
@@ -68,6 +74,7 @@ pub fn play(role: &Role) -> anyhow::Result<()> {
     match role {
         Role::BareReceiver { socket, frames } => bare_receiver(socket, *frames),
         Role::Receiver { socket, frames, notify } => receiver(socket, *frames, *notify),
+        Role::Hoarder { socket } => hoarder(socket),
         Role::BareLocker { socket, locks } => bare_locker(socket, *locks),
         Role::Locker { socket, locks } => locker(socket, *locks),
     }
@@ -126,6 +133,17 @@ fn receiver(path: &Path, frames: usize, notify: bool) -> anyhow::Result<()> {
         log.note(frame.meta().sequence as usize, frame.publish_ns());
     }
     log.tell()
+}
+
+/// Comes again when it is thrown out, until there is nobody to come to.
+fn hoarder(path: &Path) -> anyhow::Result<()> {
+    while let Ok(mut client) = connect_to(path, Mode::Leased) {
+        let mut hoard = Vec::new();
+        while let Some(frame) = next_frame(&mut client)? {
+            hoard.push(frame);
+        }
+    }
+    Ok(())
 }
 
 fn bare_locker(path: &Path, locks: usize) -> anyhow::Result<()> {

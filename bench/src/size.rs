@@ -25,7 +25,7 @@ pub struct Scene {
 
 /// Measures it with one leased client each.
 pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
-    let entrants = [SMALL, LARGE].map(|(width, height)| Entrant { side: Side::Leased, width, height });
+    let entrants = [SMALL, LARGE].map(|(width, height)| Entrant { width, height, ..Entrant::usual(Side::Leased) });
     let figures = contest::run(plan, 1, &entrants, dir)?;
     let Ok([small, large]) = <[Figures; 2]>::try_from(figures) else {
         anyhow::bail!("a side of the contest is missing");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the programs under test are: beside this test program, where cargo puts them.
+//! Where the programs under test are: beside this test program, or this benchmark, where cargo
+//! puts them.
 //!
 //! Cargo builds them whenever it builds the tests of the whole workspace (`cargo test`, `make
 //! test`), for their packages have tests that run them. Whoever runs the tests of this package
@@ -20,11 +21,13 @@ pub fn path(name: &str) -> PathBuf {
     if let Some(dir) = std::env::var_os(DIR_VARIABLE) {
         return PathBuf::from(dir).join(name);
     }
-    // target/PROFILE/deps/TEST
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    // target/PROFILE/deps/TEST or target/PROFILE/bench
+    let program = std::env::current_exe().unwrap();
+    let folder = program.parent().unwrap();
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    let path = folder.join(name);
     if let Err(what) = check(&path) {
-        panic!("{what}: run `cargo test --workspace --no-run`, or set {DIR_VARIABLE}");
+        panic!("{what}: run `cargo test --workspace --no-run` (`make bench` for a benchmark), or set {DIR_VARIABLE}");
     }
     path
 }

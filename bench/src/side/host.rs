@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use vs_frame::{CpuMemory, CpuPool, Format, FourCc, Frame, FrameMeta, Rate};
-use vs_ipc::host::{Host, HostOptions};
+use vs_ipc::host::{Host, HostOptions, HostSnapshot};
 
 use crate::children::Children;
 use crate::pacer::{Burst, Pacer, Tick};
@@ -69,6 +69,16 @@ impl HostSender {
             Ok(joined) => joined,
             Err(_) => bail!("{} of {count} receivers connected within {patience:?}", self.host.client_count()),
         }
+    }
+
+    /// Clients that have said HELLO.
+    pub fn client_count(&self) -> usize {
+        self.host.client_count()
+    }
+
+    /// What the host has counted.
+    pub fn snapshot(&mut self) -> HostSnapshot {
+        self.host.snapshot()
     }
 
     /// Publishes the frames of a burst; the processor time that took, in ns.

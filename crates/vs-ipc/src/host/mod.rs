@@ -10,6 +10,7 @@
 //! that client alone, the [`book`](crate::book) bounds what it holds and for how long, and
 //! whoever breaks the protocol loses its connection with a [`GoodbyeReason`].
 
+mod admission;
 mod alarm;
 mod client;
 mod collect;
@@ -314,21 +315,6 @@ impl Host {
             let due = now_ns.saturating_add(HANDSHAKE_NS);
             self.handshake_due_ns = Some(self.handshake_due_ns.map_or(due, |earlier| earlier.min(due)));
         }
-    }
-
-    fn check_admission(&self, peer: Peer, dialect: Dialect) -> Result<(), (GoodbyeReason, String)> {
-        if let (Dialect::Vsl, Some(text)) = (dialect, self.vsl.as_ref().and_then(vsl::Endpoint::refusal)) {
-            return Err((GoodbyeReason::Other, text));
-        }
-        if self.clients.len() >= self.options.clients_max {
-            return Err((GoodbyeReason::TooManyClients, "the stream has as many clients as it may".to_owned()));
-        }
-        let same_uid = self.clients.iter().filter(|(_, client)| client.peer.uid == peer.uid).count();
-        if same_uid >= self.options.clients_per_uid_max {
-            let text = "this user has as many clients of this stream as one may".to_owned();
-            return Err((GoodbyeReason::TooManyOfUser, text));
-        }
-        Ok(())
     }
 
     /// Serves those that the poller has listed.

@@ -33,9 +33,10 @@ pub struct HostOptions {
     pub strikes_max: u32,
     /// How long an announced frame stays untouched without a lease, in ns.
     pub lifespan_ns: u64,
-    /// Connections at once.
+    /// Connections at once. The last eighth of them is shared among users: there, a user
+    /// that has as many connections as are left gets no further one.
     pub clients_max: usize,
-    /// Connections of one user at once, so that no user can take them all.
+    /// Connections of one user at once.
     pub clients_per_uid_max: usize,
     /// A second socket, for clients of libvideostream 2.x; `None` for none.
     pub vsl: Option<VslOptions>,
@@ -74,8 +75,8 @@ impl HostOptions {
     pub const DEFAULT_STRIKES_MAX: u32 = 16;
     /// The ancestor's promise.
     pub const DEFAULT_LIFESPAN_NS: u64 = 100 * NS_PER_MS;
-    /// One descriptor each: the systemd unit allows some thousands for all streams.
-    pub const DEFAULT_CLIENTS_MAX: usize = 1024;
+    /// One descriptor each: the systemd unit allows for some thousands for all streams.
+    pub const DEFAULT_CLIENTS_MAX: usize = 2048;
     /// The owner and the members of one group.
     pub const DEFAULT_MODE: u32 = 0o660;
 
