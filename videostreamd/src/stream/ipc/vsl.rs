@@ -87,9 +87,9 @@ impl Upstream {
         }
         loop {
             let backlog = self.connection.get_ref().has_backlog();
+            // None of these comes first: one that floods must not hide that it never answers. If
+            // this thread was late itself, the stream is said to wait for a moment.
             tokio::select! {
-                // What has come must not be taken for silence because this thread was late.
-                biased;
                 ready = self.connection.readable_mut() => {
                     let mut ready = ready.map_err(Trouble::passing)?;
                     match ready.get_inner_mut().receive_one().map_err(lost)? {
