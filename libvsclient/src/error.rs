@@ -26,7 +26,10 @@ impl ConnectError {
     pub fn is_temporary(&self) -> bool {
         use ipc::ConnectError as E;
         match self {
-            Self::Name(_) | Self::Connection(E::PathTooLong { .. } | E::NotAStream { .. } | E::Version { .. }) => false,
+            Self::Name(_) => false,
+            Self::Connection(E::PathTooLong { .. } | E::NotAStream { .. } | E::Version { .. } | E::Libvideostream) => {
+                false
+            }
             Self::Connection(E::Refused(goodbye)) => goodbye_is_temporary(goodbye),
             Self::Connection(E::Receive(error)) => loss_is_temporary(error),
             Self::Connection(

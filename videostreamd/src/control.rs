@@ -285,14 +285,15 @@ impl Control {
                 })?;
                 Ok(Plan::Camera { node, shape, buffers, vsl: spec.host.vsl.is_some() })
             }
-            SourceSpec::Ipc { path } if shape != Shape::default() => {
+            SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
                 let (name, path) = (&spec.name, path.display());
                 Err(ControlError::BadFormat(format!(
                     "stream '{name}' is taken as it comes from {path}: format, size and rate are chosen there"
                 )))
             }
-            SourceSpec::Ipc { path } => Ok(Plan::Ipc(Subscription {
+            SourceSpec::Ipc { path, locks } => Ok(Plan::Ipc(Subscription {
                 path: path.clone(),
+                locks: *locks,
                 name: spec.name.clone(),
                 credits: u16::try_from(buffers).unwrap_or(u16::MAX),
                 lease: Duration::from_nanos(spec.host.lease_max_ns),

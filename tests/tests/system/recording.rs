@@ -145,7 +145,8 @@ fn a_file_whose_daemon_is_killed_plays_up_to_the_last_second() {
     Outcome::of(&mut vsctl).refused(3, &["out.mp4", "the file plays up to there"]);
     video::decodes(&path);
     let serials = plays(&path);
-    assert!(serials.len() as u64 >= 3 * FPS, "{} frames", serials.len());
+    // Of those that are counted, some wait for the end of their fragment.
+    assert!(serials.len() as u64 > 2 * FPS, "{} frames", serials.len());
     let lost = last - serials[serials.len() - 1];
     assert!(lost <= FPS, "the last {lost} frames are missing");
 }

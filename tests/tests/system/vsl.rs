@@ -74,6 +74,9 @@ fn it_is_seen_as_what_it_is() {
     let seen = rig.client_that("a", "vsl", |client| client.delivered > 5);
     assert_eq!((seen.protocol.as_str(), seen.mode.as_str()), ("vsl", "notify"));
     let _ = rig.ask(&["receive", "a", "--frames", "3", "--verify"]);
+    // Who takes it for the stream's own socket is told.
+    let socket = dir.path().join("a.vsl");
+    rig.vsctl(&["receive", socket.to_str().unwrap()]).refused(1, &["speaks libvideostream's protocol"]);
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Group;
 use vs_frame::CpuMemory;
 use vs_ipc::host::{HostOptions, VslOptions};
+use vs_ipc::vsl::wire::LOCKS_MAX;
 
-use super::{Config, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
+use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
 
 /// Read if `--config` does not name another one.
@@ -106,7 +107,7 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
 
 fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir: &Path) -> Result<StreamSpec, String> {
     let source = source(name, stream)?;
-    if let SourceSpec::Ipc { path } = &source {
+    if let SourceSpec::Ipc { path, .. } = &source {
         check_upstream(name, stream, path, socket_dir)?;
     }
     if stream.memory.is_some() && source != SourceSpec::Pattern {
@@ -143,7 +144,7 @@ fn check_vsl(name: &SocketName, path: &Path, socket_dir: &Path) -> Result<(), St
 fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
     let pattern = stream.pattern.map(|_| SourceSpec::Pattern);
     let camera = stream.camera.clone().map(|device| SourceSpec::Camera { device });
-    let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path });
+    let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path, locks: locks(stream) });
     let mut sources = [pattern, camera, ipc].into_iter().flatten();
     match (sources.next(), sources.next()) {
         (Some(source), None) => Ok(source),
@@ -154,6 +155,11 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
             Err(format!("stream '{name}' has more than one source: keep one of pattern, camera and ipc"))
         }
     }
+}
+
+/// Frames to lock at once at a host of libvideostream.
+fn locks(stream: &Stream) -> usize {
+    stream.buffers.map_or(DEFAULT_LOCKS, |buffers| (buffers.0 as usize).min(LOCKS_MAX))
 }
 
 /// What is taken from another host is taken as it is, and from another one.
@@ -249,7 +255,7 @@ mod tests {
         assert_eq!(a.shape.size, Some((640, 480)));
         assert!(a.always_on);
         assert_eq!(loaded.streams[1].source, SourceSpec::Camera { device: "cam0".into() });
-        assert_eq!(loaded.streams[2].source, SourceSpec::Ipc { path: "/tmp/vsl".into() });
+        assert_eq!(loaded.streams[2].source, SourceSpec::Ipc { path: "/tmp/vsl".into(), locks: DEFAULT_LOCKS });
     }
 
     #[test]

@@ -150,6 +150,11 @@ pub struct Publication {
 /// daemon's own consumers, and some for clients that work on frames of different age.
 pub const DEFAULT_BUFFERS: usize = 12;
 
+/// Frames to lock at once at a host of libvideostream, for a stream that does not say. The
+/// protocol does not tell how many such a host has; 8 is its default, and whoever locks all of
+/// them stops it. So it is half of those.
+pub const DEFAULT_LOCKS: usize = 4;
+
 /// Spares of a stream whose configuration does not say: with the default buffers 32, what V4L2
 /// queues hold by default (`VIDEO_MAX_FRAME`).
 pub const DEFAULT_SPARES: usize = 20;

@@ -15,6 +15,7 @@ pub mod consumer;
 pub mod handle;
 pub mod ipc;
 pub mod pattern;
+mod ration;
 pub mod source;
 pub mod spec;
 pub mod thread;

@@ -30,6 +30,8 @@ pub enum SourceSpec {
     Ipc {
         /// Path of its socket.
         path: PathBuf,
+        /// Frames to hold at once if it is a host of libvideostream.
+        locks: usize,
     },
 }
 

@@ -2,7 +2,7 @@
 //! The one thread of a stream: source, clients and commands, in one loop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,6 +12,7 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::Consumer;
 use super::handle::{Command, StreamSnapshot, StreamStatus};
+use super::ration::Ration;
 use super::source::{Counts, Event, Plan, Source, Withdrawn};
 use super::spec::client_share;
 
@@ -42,7 +43,8 @@ pub fn run(
             }
         };
         let (source, consumers, format, trouble) = (None, Vec::new(), None, Trouble::default());
-        let mut stream = StreamThread { host, credits_max, source, consumers, format, status, trouble };
+        let ration = Ration::default();
+        let mut stream = StreamThread { host, credits_max, source, consumers, format, status, trouble, ration };
         stream.set_state(StreamState::Waiting, "starting");
         let _ = ready.send(Ok(()));
         stream.run(commands).await;
@@ -59,6 +61,8 @@ struct StreamThread {
     format: Option<Arc<Format>>,
     status: watch::Sender<StreamStatus>,
     trouble: Trouble,
+    /// For what its source may do at any rate.
+    ration: Ration,
 }
 
 /// Conditions that repeat with every frame, to be logged when they begin and end.
@@ -113,16 +117,18 @@ impl StreamThread {
                     Withdrawn::Buffer(buffer) => frame.buffer().id() == buffer,
                     Withdrawn::All => true,
                 });
-                if missed > 0 {
-                    tracing::warn!(
-                        stream = self.name(),
-                        frames = missed,
-                        "frames in use were taken back by their host"
-                    );
+                if missed > 0
+                    && let Some(unlogged) = self.ration.take(Instant::now())
+                {
+                    let stream = self.name();
+                    tracing::warn!(stream, frames = missed, unlogged, "frames in use were taken back by their host");
                 }
             }
             Event::State(state, text) => {
-                tracing::info!(stream = self.name(), %state, text, "the stream that is taken over changes its state");
+                if let Some(unlogged) = self.ration.take(Instant::now()) {
+                    let stream = self.name();
+                    tracing::info!(stream, %state, text, unlogged, "the stream that is taken over changes its state");
+                }
                 self.set_state(state, &text);
             }
             Event::Budget { frames } => {
@@ -186,10 +192,12 @@ impl StreamThread {
     }
 
     fn set_format(&mut self, format: Arc<Format>, memory: MemoryKind, adjustments: Vec<String>) {
-        tracing::info!(
-            stream = self.name(), format = %format.fourcc, width = format.width, height = format.height,
-            rate = %format.rate, ?memory, ?adjustments, "stream runs"
-        );
+        if let Some(unlogged) = self.ration.take(Instant::now()) {
+            tracing::info!(
+                stream = self.name(), format = %format.fourcc, width = format.width, height = format.height,
+                rate = %format.rate, ?memory, ?adjustments, unlogged, "stream runs"
+            );
+        }
         self.format = Some(Arc::clone(&format));
         self.status.send_modify(|status| {
             status.format = Some(format);

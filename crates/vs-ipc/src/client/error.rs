@@ -70,6 +70,12 @@ pub enum ConnectError {
         /// Minor version of the host.
         minor: u16,
     },
+    /// The host is one of libvideostream's, or the endpoint for its clients.
+    #[error(
+        "the host speaks libvideostream's protocol and not videostreamd's: connect to the stream's own socket if it \
+         has one (`vsctl status` shows it)"
+    )]
+    Libvideostream,
     /// The connection broke before the host had answered.
     #[error("the host did not answer: {0}")]
     Receive(#[from] ReceiveError),

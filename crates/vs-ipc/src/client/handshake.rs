@@ -14,6 +14,7 @@ use super::incoming::{Goodbye, StreamStatus};
 use super::link::{Link, header};
 use super::socket::{Inbox, Wait};
 use super::{ConnectError, Connection, ProtocolError, ReceiveError, SendError};
+use crate::vsl;
 use crate::wire::{self, MAGIC, Message, Mode, VERSION_MAJOR, VERSION_MINOR, WireError};
 
 /// How long a client waits for the host's answer unless it says otherwise. A host that is
@@ -140,6 +141,9 @@ impl Connection {
                 continue;
             }
             let record = inbox.record();
+            if vsl::wire::is_foreign(record) {
+                return Err(ConnectError::Libvideostream);
+            }
             match (wire::kind_of(record).map_err(protocol)?, session.take()) {
                 (wire::Welcome::KIND, None) => session = Some(Session::decode(record)?),
                 (wire::State::KIND, Some(session)) => {

@@ -124,6 +124,16 @@ impl Request {
     }
 }
 
+/// Whether the first record of a host that was sent a HELLO of the stream protocol shows that
+/// it is one of these hosts. To them a HELLO is a request to unlock a frame that does not
+/// exist, so they answer it, and may send a frame before. Either is an [`Event`]; and where the
+/// length of the record would have to stand, in every message of the stream protocol, an event
+/// has padding.
+#[must_use]
+pub(crate) fn is_foreign(record: &[u8]) -> bool {
+    record.len() == size_of::<Event>() && crate::wire::kind_of(record).is_err()
+}
+
 /// A time that may be unknown as a field.
 #[must_use]
 pub fn time_field(time: Option<i64>) -> i64 {
@@ -141,6 +151,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::{Hello, MAGIC, State, VERSION_MAJOR, record};
+
+    #[test]
+    fn a_hello_asks_for_nothing_that_a_host_has() {
+        let hello = record(Hello { magic: MAGIC, major: VERSION_MAJOR.into(), ..Hello::default() }, &[]);
+        let request = Request::parse(&hello).unwrap();
+        // Where numbers are little-endian it is an unlock; elsewhere, no request at all.
+        assert_ne!(Control::from_code(request.message.get()), Some(Control::Lock));
+        assert!(request.serial.get() > 1 << 32, "no host gets that far in counting frames");
+        assert!(is_foreign(Event::answer(Outcome::Expired, false).as_bytes()));
+        let native = record(State::default(), &[0; 88]);
+        assert!(native.len() == size_of::<Event>() && !is_foreign(&native));
+    }
 
     proptest! {
         #[test]

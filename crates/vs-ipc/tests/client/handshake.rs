@@ -53,6 +53,18 @@ fn messages_of_later_versions_are_skipped() {
 }
 
 #[test]
+fn a_host_of_libvideostream_is_recognised() {
+    // It answers what it takes for an unlock, and may send a frame before.
+    let mut answer = vec![0; 104];
+    answer[0] = 1;
+    let mut frame = vec![0xa5; 104];
+    frame[..8].fill(0);
+    for record in [answer, frame] {
+        assert!(matches!(greet(&[record]).unwrap_err(), ConnectError::Libvideostream));
+    }
+}
+
+#[test]
 fn what_is_no_host_is_found_out() {
     let mut other_major = welcome();
     other_major[8] = 9;

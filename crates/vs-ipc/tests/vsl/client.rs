@@ -14,7 +14,7 @@ use rustix::net::{
 };
 use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
 use vs_frame::{CpuMemory, FourCc};
-use vs_ipc::vsl::client::{Connection, Received};
+use vs_ipc::vsl::client::{Connection, Incoming, Received};
 
 use crate::raw::{LOCK, UNLOCK};
 use crate::stage::{HEIGHT, Stage, TIMEOUT, WIDTH, pool};
@@ -203,6 +203,59 @@ fn answers_that_belong_to_nothing_end_the_connection() {
         host.answer(0, 1);
     });
     assert!(of_unlock.contains("unlock"), "{of_unlock}");
+}
+
+#[test]
+fn what_is_not_new_ends_the_connection() {
+    for again in [5, 3] {
+        let (host, mut client) = scripted(4);
+        let memory = memory(1);
+        host.frame(5, &memory);
+        host.frame(again, &memory);
+        let error = client.wait(Some(TIMEOUT)).expect_err("accepted").to_string();
+        assert!(error.contains("must grow"), "{error}");
+    }
+}
+
+#[test]
+fn no_frame_is_younger_than_its_event() {
+    let (host, mut client) = scripted(4);
+    let memory = memory(1);
+    let (before, mut held) = (monotonic_ns(), Vec::new());
+    for (serial, timestamp) in [(1, i64::MAX), (2, 0), (3, -1)] {
+        let mut event = event(serial);
+        put(&mut event, 16, timestamp);
+        host.say(&event, &[memory.as_fd()]);
+        host.answer(0, 1);
+        let received = next(&mut client);
+        assert!((before..=monotonic_ns()).contains(&received.publish_ns));
+        assert!((before..=monotonic_ns()).contains(&received.asked_ns));
+        held.push(received);
+    }
+}
+
+/// A host that announces without end must not keep its reader from everything else.
+#[test]
+fn messages_can_be_taken_one_by_one() {
+    let (host, mut client) = scripted(1);
+    let memory = memory(1);
+    (1..=3).for_each(|serial| host.frame(serial, &memory));
+    host.answer(0, 1);
+    for _ in 0..3 {
+        assert!(matches!(client.receive_one().unwrap(), Some(Incoming::Other)));
+    }
+    assert!(matches!(client.receive_one().unwrap(), Some(Incoming::Frame(Received { serial: 1, .. }))));
+    assert!(client.receive_one().unwrap().is_none() && !client.awaits_answer());
+}
+
+#[test]
+fn what_is_passed_on_only_reads() {
+    let (host, mut client) = scripted(1);
+    host.frame(1, &memory(1));
+    host.answer(0, 1);
+    let received = next(&mut client);
+    let memory = &received.frame.buffer().memories()[0];
+    assert!(memory.is_read_only() && rustix::io::write(memory, b"x").is_err());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use system_tests::eventually;
 use vsclient::publish::FrameFlags;
 use vsclient::{Ended, Event, StreamState};
 
-use super::stage::{Stage, check, program, publish, until_event, until_state};
+use super::stage::{Stage, check, program, publish, until, until_event, until_state};
 
 /// Whether a process is stopped, by proc_pid_stat(5): its name may have blanks, but no ")".
 fn stands_still(pid: u32) -> bool {
@@ -75,7 +75,9 @@ fn frames_that_the_daemon_missed_leave_a_gap() {
     let daemon = &stage.rig.daemon().process;
     daemon.signal(Signal::STOP);
     eventually("the daemon to stop", || stands_still(daemon.pid()).then_some(()));
-    let _: Vec<u64> = (0..20).map(|_| publish(&publisher)).collect();
+    let last = (0..20).map(|_| publish(&publisher)).last().unwrap();
+    // Else those that are still on their way would come in two parts.
+    until(&publisher, "all frames to be out", |now| now.published == last);
     daemon.signal(Signal::CONT);
     eventually("the daemon to catch up", || {
         while client.next_frame(Duration::ZERO).unwrap().is_some() {}

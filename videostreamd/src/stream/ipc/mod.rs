@@ -19,10 +19,13 @@
 //! source what buffers are to a camera: the last one is kept for the frame to come, whatever
 //! clients hold.
 //!
-//! This file knows no protocol. [`native`] speaks the one of `docs/protocol.md` and says what it
-//! hears in the words of [`Said`]; a second dialect is a second such file.
+//! This file knows no protocol. [`native`] speaks the one of `docs/protocol.md` and [`vsl`] that
+//! of libvideostream; both say what they hear in the words of [`Said`]. [`dialect`] finds out
+//! which of them a host understands.
 
+mod dialect;
 mod native;
+mod vsl;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -32,17 +35,31 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use vs_frame::clock::monotonic_ns;
 use vs_frame::{Buffer, BufferId, Format, Frame, FrameFlags, FrameMeta, Home};
 use vs_ipc::client::Backoff;
 use vs_ipc::wire::StreamState;
 
 use super::source::{Counts, Event, Withdrawn};
 use super::spec::lent_frames_for_clients;
-use native::{Connected, Upstream};
+use dialect::{Connected, Upstream};
 
 /// Longest wait for a host's socket, and as much for its answer. One that is alive answers
 /// within a millisecond; a stream that is stopped meanwhile waits for the attempt to end.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection that was up for so long, and brought frames, was a good one: when it is lost, a
+/// new one is tried at once. Hosts that come and go faster are waited for longer each time.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How much longer than its clients' leases the daemon's own are to be, and how long before
+/// the end of one the clients' must end: a host looks after deadlines up to 20 ms late, and the
+/// rest is for a thread that waits for its turn. So the frame is back before it is revoked.
+const LEASE_MARGIN: Duration = Duration::from_millis(100);
+
+/// While an unlock waits for room in the socket, look again after this time even if nothing
+/// arrives. It needs a host that has not read hundreds of messages.
+const BACKLOG_RETRY: Duration = Duration::from_millis(10);
 
 /// What the daemon asks of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +70,8 @@ pub struct Subscription {
     pub name: String,
     /// Frames to hold at once.
     pub credits: u16,
+    /// Frames to hold at once if it is a host of libvideostream.
+    pub locks: usize,
     /// The longest that a client of this daemon may have a frame.
     pub lease: Duration,
 }
@@ -85,6 +104,8 @@ struct Loan {
     buffer: Arc<Buffer>,
     format: Arc<Format>,
     meta: FrameMeta,
+    /// When its host published it, in ns of `CLOCK_MONOTONIC`.
+    publish_ns: u64,
     /// Until when it may be read, in ns of `CLOCK_MONOTONIC`.
     until_ns: u64,
     /// Gives it back when it is dropped, from whichever thread, without blocking.
@@ -110,8 +131,10 @@ pub struct IpcSource {
     /// The state told last.
     state: (StreamState, String),
     terms: Option<Terms>,
-    /// Epoch and serial of the last frame.
-    last: Option<(u64, u64)>,
+    /// The last frame.
+    last: Option<Last>,
+    /// When frames began to come through this connection.
+    delivers_since: Option<Instant>,
     /// Time has passed without a connection since the last frame.
     interrupted: bool,
     lent: Vec<Lent>,
@@ -125,6 +148,15 @@ enum Link {
     /// Being made, on a thread for what blocks.
     Connecting(JoinHandle<Result<Connected, Trouble>>),
     Up(Box<Upstream>),
+}
+
+/// What is remembered of the last frame.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    /// The serial belongs to it.
+    epoch: u64,
+    serial: u64,
+    publish_ns: u64,
 }
 
 /// A frame that is somewhere in this daemon, or with its clients.
@@ -158,6 +190,7 @@ impl IpcSource {
             state: (StreamState::Waiting, text),
             terms: None,
             last: None,
+            delivers_since: None,
             interrupted: false,
             lent: Vec::new(),
             counts: Counts::default(),
@@ -205,7 +238,7 @@ impl IpcSource {
                 Link::Down(due) => {
                     tokio::time::sleep_until(*due).await;
                     let subscription = self.subscription.clone();
-                    let attempt = tokio::task::spawn_blocking(move || native::connect(&subscription, CONNECT_TIMEOUT));
+                    let attempt = tokio::task::spawn_blocking(move || dialect::connect(&subscription, CONNECT_TIMEOUT));
                     self.link = Link::Connecting(attempt);
                 }
                 Link::Connecting(attempt) => {
@@ -216,7 +249,11 @@ impl IpcSource {
                     }
                 }
                 Link::Up(upstream) => match upstream.next().await {
-                    Ok(said) => self.on_said(said),
+                    Ok(said) => {
+                        self.on_said(said);
+                        // A host that floods must not keep the thread from its other work.
+                        tokio::task::coop::consume_budget().await;
+                    }
                     Err(trouble) => self.lost(trouble),
                 },
             }
@@ -226,7 +263,8 @@ impl IpcSource {
     fn connected(&mut self, upstream: Upstream, terms: Terms) {
         let Terms { epoch, credits } = terms;
         tracing::info!(
-            stream = self.subscription.name, upstream = %self.subscription.path.display(), epoch, credits,
+            stream = self.subscription.name, upstream = %self.subscription.path.display(),
+            protocol = upstream.protocol(), epoch, credits,
             attempts = self.attempt + 1, "connected to another host"
         );
         self.link = Link::Up(Box::new(upstream));
@@ -242,6 +280,10 @@ impl IpcSource {
         );
         self.terms = None;
         self.interrupted = self.last.is_some();
+        let good = self.delivers_since.take().is_some_and(|since| since.elapsed() >= STEADY);
+        if good && !trouble.lasting {
+            self.attempt = 0;
+        }
         // Without a connection there is no right to anything that came through it.
         self.lent.clear();
         self.events.push_back(Event::Withdrawn(Withdrawn::All));
@@ -266,8 +308,7 @@ impl IpcSource {
         match said {
             Said::State(state, text) => self.tell(state, text),
             Said::Frame(loan) => {
-                // Only a host that delivers is worth a quick return.
-                self.attempt = 0;
+                self.delivers_since.get_or_insert_with(Instant::now);
                 self.on_loan(loan);
             }
             Said::Revoked(serial) => {
@@ -283,19 +324,25 @@ impl IpcSource {
 
     fn on_loan(&mut self, loan: Loan) {
         let Some(Terms { epoch, .. }) = self.terms else { return };
-        let Loan { serial, buffer, format, mut meta, until_ns, right } = loan;
-        let before = self.last.filter(|(of, _)| *of == epoch).map(|(_, serial)| serial);
-        if before.is_some_and(|before| serial <= before) {
-            // A host offers its newest frame to whoever connects, also for the second time.
+        let Loan { serial, buffer, format, mut meta, publish_ns, until_ns, right } = loan;
+        let same = self.last.filter(|last| last.epoch == epoch);
+        // A host offers its newest frame to whoever connects, also for the second time.
+        let known = match (same, self.last) {
+            (Some(last), _) => serial <= last.serial,
+            (None, Some(last)) => publish_ns <= last.publish_ns,
+            (None, None) => false,
+        };
+        if known {
             return;
         }
-        let missed = before.map_or(0, |before| serial - before - 1);
+        let missed = same.map_or(0, |last| serial - last.serial - 1);
         if missed > 0 || self.interrupted {
             meta.flags |= FrameFlags::GAP;
         }
-        self.counts.lost += missed;
+        self.counts.lost = self.counts.lost.saturating_add(missed);
         self.counts.captured += 1;
-        self.last = Some((epoch, serial));
+        // A time to come would make later hosts' frames old.
+        self.last = Some(Last { epoch, serial, publish_ns: publish_ns.min(monotonic_ns()) });
         self.interrupted = false;
         let right = Arc::new(Right { _held: right });
         let lent = Lent { serial, buffer: buffer.id(), right: Arc::downgrade(&right) };

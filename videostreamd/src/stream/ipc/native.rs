@@ -11,16 +11,7 @@ use vs_frame::clock::{NS_PER_MS, monotonic_ns};
 use vs_ipc::client::{ConnectError, Connection, Hello, Incoming, ReceiveError, ReceivedFrame};
 use vs_ipc::wire::{GoodbyeReason, Mode};
 
-use super::{Loan, Said, Subscription, Terms, Trouble};
-
-/// How much longer than its clients' leases the daemon's own are to be, and how long before
-/// the end of one the clients' must end: a host looks after deadlines up to 20 ms late, and the
-/// rest is for a thread that waits for its turn. So the frame is back before it is revoked.
-const LEASE_MARGIN: Duration = Duration::from_millis(100);
-
-/// While an unlock waits for room in the socket, look again after this time even if nothing
-/// arrives. It needs a host that has not read hundreds of messages.
-const BACKLOG_RETRY: Duration = Duration::from_millis(10);
+use super::{BACKLOG_RETRY, LEASE_MARGIN, Loan, Said, Subscription, Terms, Trouble};
 
 /// A connection, not yet watched by the stream's runtime.
 #[derive(Debug)]
@@ -35,21 +26,26 @@ pub(super) struct Upstream {
 }
 
 /// Connects; blocks for at most twice the `timeout`.
-pub(super) fn connect(subscription: &Subscription, timeout: Duration) -> Result<Connected, Trouble> {
+pub(super) fn connect(subscription: &Subscription, timeout: Duration) -> Result<Connected, ConnectError> {
     let hello = Hello {
         mode: Mode::Leased,
         credits: subscription.credits,
         lease: Some(subscription.lease + LEASE_MARGIN),
         name: format!("videostreamd/{}", subscription.name),
     };
-    Connection::connect(&subscription.path, &hello, timeout).map(Connected).map_err(|error| match &error {
+    Connection::connect(&subscription.path, &hello, timeout).map(Connected)
+}
+
+/// What it means that there is no connection.
+pub(super) fn refused(error: ConnectError) -> Trouble {
+    match &error {
         ConnectError::Version { .. } | ConnectError::NotAStream { .. } | ConnectError::PathTooLong { .. } => {
             Trouble::lasting(error)
         }
         ConnectError::Refused(goodbye) if not_understood(goodbye.reason) => Trouble::lasting(error),
         ConnectError::Receive(ReceiveError::Protocol(_)) => Trouble::lasting(error),
         _ => Trouble::passing(error),
-    })
+    }
 }
 
 fn not_understood(reason: GoodbyeReason) -> bool {
@@ -128,6 +124,7 @@ fn loan(frame: ReceivedFrame) -> Loan {
         buffer: frame.buffer().clone(),
         format: frame.format().clone(),
         meta: *frame.meta(),
+        publish_ns: frame.publish_ns(),
         until_ns: frame.deadline_ns().saturating_sub(margin_ns),
         right: Box::new(frame),
     }

@@ -6,9 +6,10 @@
 //! while a descriptor of it is kept here no other memory can get the same. So each buffer is
 //! imported and mapped once.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
 use vs_frame::{Buffer, Memory, MemoryError, MemoryKind};
 
 /// Buffers remembered. The ancestor's pools have at most 64; a host that shows more costs
@@ -44,10 +45,19 @@ impl Buffers {
 /// A memfd that cannot shrink, or a DmaBuf. POSIX shared memory, which the ancestor falls
 /// back to where there is no DMA heap, could be cut under the reader's feet: it has no seals.
 fn import(fd: OwnedFd) -> Result<Buffer, MemoryError> {
-    let kind = match rustix::fs::fcntl_get_seals(&fd) {
-        Ok(_) => MemoryKind::Memfd,
-        Err(_) => MemoryKind::DmaBuf,
+    let (fd, kind) = match rustix::fs::fcntl_get_seals(&fd) {
+        Ok(_) => (for_reading(fd), MemoryKind::Memfd),
+        Err(_) => (fd, MemoryKind::DmaBuf),
     };
     let none = MemoryError::NotThatKind { expected: "frame memory" };
     Buffer::new(vec![Memory::import(fd, kind)?]).ok_or(none)
+}
+
+/// A descriptor of the same memory that only reads, for whomever the frame is passed on to:
+/// the one that came allows writing, since the ancestor's clients insist on it. Where this
+/// process may not open the memory again, and for a DmaBuf, that one must do. Only shared
+/// memory has seals, so what is opened is no pipe that could block.
+fn for_reading(fd: OwnedFd) -> OwnedFd {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap_or(fd)
 }

@@ -48,6 +48,14 @@ pub enum ProtocolError {
     /// A frame's number that cannot be.
     #[error("a frame has the impossible serial {0}")]
     Serial(i64),
+    /// A frame that is not newer than the one before.
+    #[error("frame {serial} comes after frame {last}: serials must grow")]
+    Order {
+        /// Number of the frame.
+        serial: u64,
+        /// The number before.
+        last: u64,
+    },
     /// A frame that says that it failed.
     #[error("frame {serial} comes with error {error}")]
     Failed {

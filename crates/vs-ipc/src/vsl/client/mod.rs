@@ -45,10 +45,23 @@ pub struct Received {
     /// The host's number for it. Frames that did not come leave gaps.
     pub serial: u64,
     /// When the host published it, in ns of `CLOCK_MONOTONIC`, as it says.
+    /// Never later than now.
     pub publish_ns: u64,
+    /// When it was asked for, in the same clock. The protocol does not say how long a lock
+    /// lasts; however long it is, it has not begun before.
+    pub asked_ns: u64,
     /// The frame. The right to read it ends with the connection: see
     /// [`Connection::is_closed`].
     pub frame: Frame,
+}
+
+/// What a message came to.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A frame is locked for this process.
+    Frame(Received),
+    /// Nothing that concerns anybody but the connection.
+    Other,
 }
 
 /// What became of the host's events.
@@ -79,6 +92,9 @@ pub struct Connection {
     pending: VecDeque<Pending>,
     /// The last picture, in memory of that length, and the format that it has.
     format: Option<(Picture, u64, Arc<Format>)>,
+    /// Serial of the last frame announced.
+    announced: u64,
+    /// Serial of the last frame asked for.
     last_serial: u64,
     frames: usize,
     counts: Counts,
@@ -138,6 +154,7 @@ impl Connection {
             buffers: Buffers::default(),
             pending: VecDeque::new(),
             format: None,
+            announced: 0,
             last_serial: 0,
             frames: frames.clamp(1, LOCKS_MAX),
             counts: Counts::default(),
@@ -162,6 +179,27 @@ impl Connection {
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         self.link.has_backlog()
+    }
+
+    /// Whether a lock has been asked for and not been answered.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes one message without waiting; `None` if there is none yet. For event loops that
+    /// have other work as well, which a host that floods must not keep them from: wait until
+    /// the descriptor is readable, then call this until it gives `None`.
+    ///
+    /// # Errors
+    /// [`ReceiveError`]; the connection has ended then.
+    pub fn receive_one(&mut self) -> Result<Option<Incoming>, ReceiveError> {
+        self.link.flush();
+        Ok(match self.step(Wait::No)? {
+            Step::Nothing => None,
+            Step::Handled => Some(Incoming::Other),
+            Step::Frame(received) => Some(Incoming::Frame(received)),
+        })
     }
 
     /// Takes the next frame without waiting; `None` if there is none yet. For event loops:
@@ -237,18 +275,24 @@ impl Connection {
             return Err(ProtocolError::Failed { serial, error: event.error.get() }.into());
         }
         let fd = only_descriptor(serial, descriptors)?;
+        // What came before is not to be mistaken for what is new.
+        if serial <= self.announced {
+            return Err(ProtocolError::Order { serial, last: self.announced }.into());
+        }
+        self.announced = serial;
         self.counts.announced += 1;
+        let now_ns = monotonic_ns();
         if self.link.wanted() >= self.frames {
             self.counts.no_credit += 1;
             return Ok(Step::Handled);
         }
-        let pending = self.pending(serial, event, fd)?;
+        let pending = self.pending(serial, event, fd, now_ns)?;
         self.pending.push_back(pending);
         self.link.lock(event.serial.get());
         Ok(Step::Handled)
     }
 
-    fn pending(&mut self, serial: u64, event: &Event, fd: OwnedFd) -> Result<Pending, ProtocolError> {
+    fn pending(&mut self, serial: u64, event: &Event, fd: OwnedFd, now_ns: u64) -> Result<Pending, ProtocolError> {
         let buffer = self.buffers.resolve(fd).map_err(|source| ProtocolError::Memory { serial, source })?;
         let len = buffer.memories().first().map_or(0, vs_frame::Memory::len);
         let (picture, wrong) = (Picture::said_by(event), |source| ProtocolError::Picture { serial, source });
@@ -260,7 +304,8 @@ impl Connection {
                 format
             }
         };
-        let publish_ns = u64::try_from(event.timestamp.get()).ok().filter(|ns| *ns > 0).unwrap_or_else(monotonic_ns);
+        let said_ns = u64::try_from(event.timestamp.get()).ok().filter(|ns| *ns > 0);
+        let publish_ns = said_ns.unwrap_or(now_ns).min(now_ns);
         let mut flags = FrameFlags::empty();
         flags.set(FrameFlags::GAP, self.last_serial != 0 && serial != self.last_serial.wrapping_add(1));
         self.last_serial = serial;
@@ -278,7 +323,7 @@ impl Connection {
         let lock = Arc::new(Lock { link: Arc::clone(&self.link), serial: event.serial.get(), granted });
         let frame = Frame::new(buffer, format, meta, Some((lock.clone(), 0)));
         let frame = frame.map_err(|source| ProtocolError::Frame { serial, source })?;
-        Ok(Pending { received: Received { serial, publish_ns, frame }, lock })
+        Ok(Pending { received: Received { serial, publish_ns, asked_ns: now_ns, frame }, lock })
     }
 
     fn answered(&mut self, event: &Event) -> Result<Step, ProtocolError> {
