@@ -208,6 +208,7 @@ fn spec(
         CpuMemory::Memfd if host.vsl.is_some() => CpuMemory::WritableMemfd,
         memory => memory,
     };
+    let spares = publication.spares(&source);
     StreamSpec {
         name: name.as_str().to_owned(),
         source,
@@ -219,7 +220,7 @@ fn spec(
         memory,
         always_on: stream.always_on,
         buffers: publication.buffers(),
-        spares: publication.spares(),
+        spares,
         host,
     }
     .with_budget()
