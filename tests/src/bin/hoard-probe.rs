@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients that hold everything they may against a camera that must not notice.
 //!
-//! `hoard-probe SOCKET HOARDERS FRAMES`
+//! `hoard-probe SOCKET HOARDERS FRAMES [--keep]`
 //!
 //! An honest client takes a frame; then the hoarders come, one after the other, and keep
 //! whatever they get for as long as FRAMES frames take; then they leave. A stream uses up one
@@ -11,7 +11,12 @@
 //!
 //! An emulated camera that comes too late for a frame of its own leaves it out and counts on,
 //! too, but not each time: one undisturbed run in some attempts is what is asked for.
+//!
+//! With `--keep` the hoarders do not close the descriptors that they were sent when they leave,
+//! as nobody can make them. The probe says so and has them until its input ends.
 
+use std::io::{Read, stdin};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,10 +47,11 @@ fn main() -> ExitCode {
     let (Some(socket), Some(hoarders), Some(frames)) =
         (arguments.next(), number(arguments.next()), number(arguments.next()))
     else {
-        eprintln!("usage: hoard-probe SOCKET HOARDERS FRAMES");
+        eprintln!("usage: hoard-probe SOCKET HOARDERS FRAMES [--keep]");
         return ExitCode::from(2);
     };
-    match probe(&socket, hoarders, frames) {
+    let keep = arguments.next().is_some_and(|option| option == "--keep");
+    match probe(&socket, hoarders, frames, keep) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("FAILED: {error}");
@@ -54,14 +60,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn probe(socket: &str, hoarders: u64, frames: u64) -> Result<()> {
+fn probe(socket: &str, hoarders: u64, frames: u64, keep: bool) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let run = run(socket, hoarders, frames)?;
-        println!("{} hoarded, {} of {} frames seen, {} missing", run.hoarded, run.seen, run.span, run.missing);
-        if run.hoarded == 0 {
+        let hoarded = run.hoard.len();
+        println!("{hoarded} hoarded, {} of {} frames seen, {} missing", run.seen, run.span, run.missing);
+        if hoarded == 0 {
             return Err("the hoarders got nothing: this proves nothing".into());
         }
         if run.missing == 0 {
+            if keep {
+                println!("kept");
+                stdin().read_to_end(&mut Vec::new())?;
+            }
             return Ok(());
         }
     }
@@ -71,8 +82,8 @@ fn probe(socket: &str, hoarders: u64, frames: u64) -> Result<()> {
 /// What the honest client saw.
 #[derive(Default)]
 struct Run {
-    /// Frames that hoarders held in the end.
-    hoarded: usize,
+    /// A descriptor of each frame that hoarders held in the end.
+    hoard: Vec<OwnedFd>,
     /// Frames that it got while they were there.
     seen: u64,
     /// Frames of the stream from the first to the last that it got.
@@ -97,7 +108,7 @@ fn run(socket: &str, hoarders: u64, frames: u64) -> Result<Run> {
             run.seen += 1;
         }
     }
-    run.hoarded = gang.leave()?;
+    run.hoard = gang.leave()?;
     // What was on the way when they left may be old.
     while last.serial - begin.serial < frames {
         run.missing += last.follow(Place::of(&next(&mut honest)?));
@@ -130,7 +141,7 @@ impl Place {
 /// Clients that give nothing back.
 struct Gang {
     enough: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<usize>>,
+    threads: Vec<JoinHandle<Vec<OwnedFd>>>,
 }
 
 impl Gang {
@@ -150,7 +161,8 @@ impl Gang {
                     hoard.extend(frame);
                     told.store(hoard.len(), Ordering::Relaxed);
                 }
-                hoard.len()
+                let memories = hoard.iter().filter_map(|frame| frame.memories().first());
+                memories.filter_map(|memory| memory.as_fd().try_clone_to_owned().ok()).collect()
             }));
             let until = Instant::now() + 5 * PAUSE;
             while has.load(Ordering::Relaxed) == 0 && Instant::now() < until {
@@ -160,11 +172,11 @@ impl Gang {
         Ok(gang)
     }
 
-    /// They leave with all that they have; returns how much that was.
-    fn leave(self) -> Result<usize> {
+    /// They leave, and give back their frames, but not the descriptors of these.
+    fn leave(self) -> Result<Vec<OwnedFd>> {
         self.enough.store(true, Ordering::Relaxed);
-        let held = self.threads.into_iter().map(|thread| thread.join().map_err(|_| "a hoarder died"));
-        Ok(held.collect::<std::result::Result<Vec<_>, _>>()?.iter().sum())
+        let hoards = self.threads.into_iter().map(|thread| thread.join().map_err(|_| "a hoarder died"));
+        Ok(hoards.collect::<std::result::Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 }
 

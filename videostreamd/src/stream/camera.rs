@@ -81,14 +81,15 @@ impl CameraSource {
         BufferCounts { all: stats.buffers, spares: stats.spares, max: self.camera.max_buffers() }
     }
 
-    /// Gives back spares that nobody has needed since the last call. Returns whether any went.
+    /// Gives back spares that nobody has needed since the last call. Returns whether there are
+    /// any that clients are to forget.
     pub fn trim(&mut self) -> bool {
-        let removed = self.camera.trim();
+        let renamed = self.camera.trim();
         if self.camera.stats().spares == 0 && self.spares_high > 0 {
             let (camera, most) = (self.camera.devnode().display(), std::mem::take(&mut self.spares_high));
             tracing::info!(%camera, most, "readers hold fewer frames: all spare buffers are given back");
         }
-        removed > 0
+        renamed > 0
     }
 
     /// Gives the driver buffers for those that readers hold. What changes is logged when it

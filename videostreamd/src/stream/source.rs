@@ -175,7 +175,8 @@ impl Source {
         }
     }
 
-    /// Gives back memory that nobody has needed since the last call. Returns whether any went.
+    /// Gives back memory that nobody has needed since the last call. Returns whether clients
+    /// are to forget any.
     pub fn trim(&mut self) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.trim(),

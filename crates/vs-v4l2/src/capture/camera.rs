@@ -258,13 +258,14 @@ impl Camera {
     }
 
     /// Gives back buffers that nobody has needed since the last call, down to the number that
-    /// the camera began with. Returns how many are back with the system; those that come home
-    /// from now on follow with the next call. Call it every few seconds.
+    /// the camera began with. Call it every few seconds, for each buffer goes in steps: it comes
+    /// home; it loses its number, so that readers can be told to forget it; and when none has
+    /// its memory any more, the system gets it. Returns how many have lost their number.
     ///
     /// Where the driver cannot take out single buffers ([`gives_back`](Self::gives_back)) they
     /// stay in use until the camera is closed.
     pub fn trim(&mut self) -> u32 {
-        self.elastic.trim(&mut self.queue)
+        self.elastic.trim(&mut self.queue).renamed
     }
 
     /// Whether spares are given back while the camera is open (`VIDIOC_REMOVE_BUFS`, from Linux

@@ -11,6 +11,11 @@
 //! that is free, and one that is to go first comes to **rest**, which means that it is not
 //! given to the driver when it comes home. Only a resting buffer is removed, and nobody holds
 //! one, so a buffer can never return to a driver that has another one under its number.
+//!
+//! Readers keep descriptors of buffers that they know. So a resting buffer first gets a new
+//! name: under the old one readers are told to forget it, and it is removed when they have. One
+//! that somebody does not let go of rests on, and is still there when it is needed: whatever
+//! readers do, there is no more memory than the queue knows of.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,6 +37,8 @@ pub(super) trait Driver: Send + Sync + 'static {
     fn stream_on(&self) -> Result<()>;
     /// Ends it; the driver gives up every buffer.
     fn stream_off(&self) -> Result<()>;
+    /// Whether somebody outside of this process still has the memory of a buffer.
+    fn is_shared(&self, buffer: &Buffer) -> bool;
     /// Gives one buffer back to the system that the driver does not have.
     fn remove(&self, index: u32) -> Result<()>;
     /// Gives all buffers back to the system, as far as nobody holds them.
@@ -66,6 +73,10 @@ impl Driver for DeviceQueue {
 
     fn stream_off(&self) -> Result<()> {
         sys::stream_off(self.as_fd(), self.queue)
+    }
+
+    fn is_shared(&self, buffer: &Buffer) -> bool {
+        buffer.is_shared()
     }
 
     fn remove(&self, index: u32) -> Result<()> {
@@ -109,8 +120,27 @@ enum Slot {
     Reader,
     /// Nobody, and it shall not go to the driver.
     Resting,
+    /// As before, and it has a new name, which no reader knows.
+    Renamed,
     /// There is no buffer of this number.
     Absent,
+}
+
+impl Slot {
+    fn rests(self) -> bool {
+        matches!(self, Self::Resting | Self::Renamed)
+    }
+}
+
+/// What came of letting buffers go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct LetGo {
+    /// Buffers that readers are to forget.
+    pub(super) renamed: u32,
+    /// Buffers that the system has back.
+    pub(super) removed: u32,
+    /// Why the driver kept one. It rests on, as do those after it.
+    pub(super) refused: Option<Errno>,
 }
 
 /// Buffers that the driver did not take back.
@@ -166,6 +196,10 @@ impl<D: Driver> Entries<D> {
 
     fn count(&self, slot: Slot) -> u32 {
         self.slots.iter().filter(|held| **held == slot).count() as u32
+    }
+
+    fn resting(&self) -> u32 {
+        self.slots.iter().filter(|slot| slot.rests()).count() as u32
     }
 }
 
@@ -230,32 +264,52 @@ impl<D: Driver> BufferQueue<D> {
     pub(super) fn wake(&self) -> u32 {
         let mut entries = self.book.lock();
         entries.to_rest = 0;
-        let resting = entries.count(Slot::Resting);
-        for slot in entries.slots.iter_mut().filter(|slot| **slot == Slot::Resting) {
+        let resting = entries.resting();
+        for slot in entries.slots.iter_mut().filter(|slot| slot.rests()) {
             *slot = Slot::Nobody;
         }
         entries.offer_all();
         resting
     }
 
-    /// Gives the resting buffers back to the system; returns how many went, and why the driver
-    /// kept one. That one rests on, as do those after it.
-    pub(super) fn remove_resting(&mut self) -> (u32, Option<Errno>) {
-        let mut removed = 0;
+    /// Renames what rests, and gives back to the system what had been renamed before, unless
+    /// somebody still has it.
+    pub(super) fn let_go(&mut self) -> LetGo {
+        let mut gone = LetGo::default();
         for index in 0..self.buffers.len() {
             // Nobody else does anything to a resting buffer: the lock need not be held while
             // its memory is freed.
-            if self.book.lock().slots.get(index) != Some(&Slot::Resting) {
-                continue;
-            }
-            if let Err(errno) = self.driver.remove(index as u32) {
-                return (removed, Some(errno));
-            }
-            self.buffers[index] = None;
-            self.book.lock().slots[index] = Slot::Absent;
-            removed += 1;
+            let slot = self.book.lock().slots.get(index).copied();
+            let now = match (slot, self.buffers[index].take()) {
+                (Some(Slot::Resting), Some(buffer)) => match Arc::try_unwrap(buffer) {
+                    Ok(buffer) => {
+                        self.buffers[index] = Some(Arc::new(buffer.renamed()));
+                        gone.renamed += 1;
+                        Slot::Renamed
+                    }
+                    // Its last frame is just being dropped, on another thread.
+                    Err(buffer) => {
+                        self.buffers[index] = Some(buffer);
+                        continue;
+                    }
+                },
+                (Some(Slot::Renamed), Some(buffer)) if !self.driver.is_shared(&buffer) => {
+                    if let Err(errno) = self.driver.remove(index as u32) {
+                        self.buffers[index] = Some(buffer);
+                        gone.refused = Some(errno);
+                        return gone;
+                    }
+                    gone.removed += 1;
+                    Slot::Absent
+                }
+                (_, buffer) => {
+                    self.buffers[index] = buffer;
+                    continue;
+                }
+            };
+            self.book.lock().slots[index] = now;
         }
-        (removed, None)
+        gone
     }
 
     /// Where its buffers go when readers are done.
@@ -320,7 +374,7 @@ impl<D: Driver> BufferQueue<D> {
             driver: entries.count(Slot::Driver),
             readers: entries.count(Slot::Reader),
             nobody: entries.count(Slot::Nobody),
-            resting: entries.count(Slot::Resting),
+            resting: entries.resting(),
         }
     }
 

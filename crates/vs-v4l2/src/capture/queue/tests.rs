@@ -21,6 +21,7 @@ pub(in crate::capture) struct FakeDriver {
     streaming: AtomicBool,
     refuses: AtomicBool,
     released: AtomicBool,
+    shared: AtomicBool,
 }
 
 impl Default for FakeDriver {
@@ -31,6 +32,7 @@ impl Default for FakeDriver {
             streaming: AtomicBool::default(),
             refuses: AtomicBool::default(),
             released: AtomicBool::default(),
+            shared: AtomicBool::default(),
         }
     }
 }
@@ -99,11 +101,16 @@ impl Driver for FakeDriver {
         Ok(())
     }
 
+    fn is_shared(&self, _: &Buffer) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
     fn remove(&self, index: u32) -> Result<()> {
         if self.refuses.load(Ordering::Relaxed) {
             return Err(Errno::BUSY);
         }
         assert!(!self.has.lock().unwrap().contains(&index), "the driver still had buffer {index}");
+        assert!(!self.shared.load(Ordering::Relaxed), "somebody still has buffer {index}");
         assert!(self.made.lock().unwrap().remove(&index), "there is no buffer {index}");
         Ok(())
     }
@@ -134,7 +141,9 @@ enum Op {
     Add,
     Rest(u32),
     Wake,
-    RemoveResting,
+    LetGo,
+    /// Somebody has the memory of every buffer, or nobody.
+    Share(bool),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -147,7 +156,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Add),
         1 => (0..3u32).prop_map(Op::Rest),
         1 => Just(Op::Wake),
-        1 => Just(Op::RemoveResting),
+        2 => Just(Op::LetGo),
+        1 => any::<bool>().prop_map(Op::Share),
     ]
 }
 
@@ -174,7 +184,6 @@ proptest! {
     #[test]
     fn every_buffer_is_always_in_exactly_one_place(ops in prop::collection::vec(op(), 1..200)) {
         let driver = Arc::new(FakeDriver::default());
-        let spare = buffers().remove(0);
         let mut queue = BufferQueue::new(Arc::clone(&driver), buffers());
         let (home, mut held) = (queue.home(), Vec::new());
         for op in ops {
@@ -185,19 +194,21 @@ proptest! {
                 Op::Return(which) if !held.is_empty() => home.take_back(held.swap_remove(which.index(held.len()))),
                 Op::Refuse(refuses) => driver.refuse(refuses),
                 Op::Add => if let Some(index) = driver.create() {
-                    queue.add(index, Arc::clone(&spare));
+                    queue.add(index, buffers().remove(0));
                 },
                 Op::Rest(count) => queue.rest(count),
                 Op::Wake => {
                     queue.wake();
                     prop_assert_eq!(queue.holders().resting, 0);
                 }
-                Op::RemoveResting => {
-                    let (resting, all) = (queue.holders().resting, queue.holders().all());
-                    let (removed, refused) = queue.remove_resting();
-                    prop_assert_eq!(removed == resting, refused.is_none());
-                    prop_assert_eq!(queue.holders().all(), all - removed);
+                Op::LetGo => {
+                    let before = queue.holders();
+                    let gone = queue.let_go();
+                    prop_assert!(gone.removed + gone.renamed <= before.resting);
+                    prop_assert_eq!(queue.holders().all(), before.all() - gone.removed);
+                    prop_assert_eq!(queue.holders().resting, before.resting - gone.removed);
                 }
+                Op::Share(shared) => driver.shared.store(shared, Ordering::Relaxed),
                 Op::Dequeue | Op::Return(_) => {}
             }
             check(&queue, &held);
@@ -256,18 +267,37 @@ fn readers_may_return_from_any_thread_while_the_queue_stops() {
 }
 
 #[test]
-fn what_rests_is_removed_and_its_number_used_again() {
+fn what_rests_goes_when_readers_have_forgotten_it() {
     let mut queue = BufferQueue::new(Arc::new(FakeDriver::default()), buffers());
     queue.start().unwrap();
     let taken: Vec<_> = (0..2).map(|_| queue.dequeue().unwrap().unwrap().index).collect();
+    let known = queue.buffer(taken[0]).unwrap().id();
     queue.rest(1);
-    assert_eq!(queue.remove_resting(), (0, None), "none has come home yet");
+    assert_eq!(queue.let_go(), LetGo::default(), "none has come home yet");
     taken.iter().for_each(|index| queue.home().take_back(*index));
     assert_eq!(queue.holders(), Holders { driver: 3, readers: 0, nobody: 0, resting: 1 });
-    assert_eq!(queue.remove_resting(), (1, None));
+    assert_eq!(queue.let_go(), LetGo { renamed: 1, ..LetGo::default() });
+    assert_ne!(queue.buffer(taken[0]).unwrap().id(), known);
+    queue.driver.shared.store(true, Ordering::Relaxed);
+    assert_eq!(queue.let_go(), LetGo::default(), "somebody still has it");
+    queue.driver.shared.store(false, Ordering::Relaxed);
+    assert_eq!(queue.let_go(), LetGo { removed: 1, ..LetGo::default() });
     assert!(queue.buffer(taken[0]).is_none());
     let index = queue.driver.create().unwrap();
     assert_eq!(index, taken[0]);
     queue.add(index, buffers().remove(0));
+    assert_eq!(queue.holders(), Holders { driver: 4, readers: 0, nobody: 0, resting: 0 });
+}
+
+#[test]
+fn what_was_renamed_is_used_again_if_it_is_needed() {
+    let mut queue = BufferQueue::new(Arc::new(FakeDriver::default()), buffers());
+    queue.start().unwrap();
+    let taken = queue.dequeue().unwrap().unwrap();
+    queue.rest(1);
+    queue.home().take_back(taken.index);
+    queue.let_go();
+    assert_eq!(queue.wake(), 1);
+    assert_eq!(queue.let_go(), LetGo::default());
     assert_eq!(queue.holders(), Holders { driver: 4, readers: 0, nobody: 0, resting: 0 });
 }
