@@ -84,7 +84,12 @@ impl CameraSource {
     /// Gives back spares that nobody has needed since the last call. Returns whether there are
     /// any that clients are to forget.
     pub fn trim(&mut self) -> bool {
+        let gave_back = self.camera.gives_back();
         let renamed = self.camera.trim();
+        if gave_back && !self.camera.gives_back() {
+            let camera = self.camera.devnode().display();
+            tracing::warn!(%camera, "the driver refuses to take buffers out: spares stay until the stream stops");
+        }
         if self.camera.stats().spares == 0 && self.spares_high > 0 {
             let (camera, most) = (self.camera.devnode().display(), std::mem::take(&mut self.spares_high));
             tracing::info!(%camera, most, "readers hold fewer frames: all spare buffers are given back");

@@ -48,15 +48,20 @@ impl Allocator {
     /// Has the driver make one more and adds it to its queue.
     pub(super) fn grow(&mut self, queue: &mut BufferQueue<DeviceQueue>, lens: &[u64]) -> Result<(), GrowError> {
         let fd = queue.driver().as_fd();
-        let index = match self.unexported.take() {
-            Some(index) => index,
-            None => sys::create_buffer(fd, self.queue).map_err(|errno| match errno {
-                Errno::NOMEM => GrowError::NoMemory { devnode: self.devnode.clone(), bytes: self.bytes },
-                source => GrowError::Refused { devnode: self.devnode.clone(), source },
-            })?,
+        let refused = |errno| match errno {
+            Errno::NOMEM => GrowError::NoMemory { devnode: self.devnode.clone(), bytes: self.bytes },
+            source => GrowError::Refused { devnode: self.devnode.clone(), source },
         };
+        let index = match self.unexported {
+            Some(index) => index,
+            None => sys::create_buffer(fd, self.queue).map_err(refused)?,
+        };
+        if !queue.is_free(index) {
+            return Err(refused(Errno::PROTO));
+        }
         match self.export(fd, index) {
             Ok(buffer) if buffer.memory_lens() == lens => {
+                self.unexported = None;
                 queue.add(index, buffer);
                 Ok(())
             }

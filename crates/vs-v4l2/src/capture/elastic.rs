@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How many buffers a camera has: enough for its driver to keep its floor whatever readers
-//! hold, and no longer more than it began with than anybody needs them.
+//! hold, and more than it began with only for as long as they are needed.
 //!
-//! What is idle are the buffers that the driver has beyond its floor; [`Spares`] has the rule
-//! that a pattern's pool follows, too. Buffers go in two steps, for the driver cannot be asked
-//! to hand one out: those that come home next come to rest, and later looks take them out,
-//! unless they are needed again by then.
+//! What is idle are the buffers that the driver has beyond its floor; [`Spares`] has the rule,
+//! which a pattern's pool follows, too. The driver cannot be asked to hand a buffer out. So
+//! those that come home next come to rest, and later looks let go of them, unless they are
+//! needed again by then.
 
 use vs_frame::Spares;
 

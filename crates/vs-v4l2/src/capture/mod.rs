@@ -5,9 +5,11 @@
 //! buffer is with the driver, with readers, or (while the camera is stopped) with nobody.
 //! The driver fills what it has, [`Camera::dequeue`] makes frames of it, and dropping the
 //! last handle of a frame gives the buffer back to the driver from whatever thread that
-//! happens on. How many buffers there are follows what readers hold: [`Camera::top_up`]
-//! adds spare ones when the driver runs short, [`Camera::trim`] gives them back. Frames outlive everything: when the camera has been stopped or closed,
+//! happens on. Frames outlive everything: when the camera has been stopped or closed,
 //! unplugged even, what readers still hold stays as it was, and its return is no event.
+//!
+//! How many buffers there are follows what readers hold: [`Camera::top_up`] adds spare ones
+//! when the driver runs short, [`Camera::trim`] gives them back.
 
 mod allocate;
 mod camera;

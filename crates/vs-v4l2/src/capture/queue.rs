@@ -150,6 +150,10 @@ pub(super) struct Refused {
     pub(super) last: Option<Errno>,
 }
 
+/// Beyond all numbers of buffers: a queue of the kernel's (`MAX_BUFFER_INDEX` of videobuf2) has
+/// no more. A driver that gives another one is not to be believed.
+const INDEX_END: u32 = 1 << 15;
+
 /// How many buffers are where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Holders {
@@ -226,8 +230,8 @@ impl<D: Driver> BufferQueue<D> {
     pub(super) fn new(driver: Arc<D>, buffers: Vec<Arc<Buffer>>) -> Self {
         let slots = vec![Slot::Nobody; buffers.len()];
         let buffers = buffers.into_iter().map(Some).collect();
-        let (driver_too, refused) = (Some(Arc::clone(&driver)), Refused::default());
-        let entries = Entries { driver: driver_too, streaming: false, slots, to_rest: 0, refused };
+        let refused = Refused::default();
+        let entries = Entries { driver: Some(Arc::clone(&driver)), streaming: false, slots, to_rest: 0, refused };
         Self { driver, buffers, book: Arc::new(Book { entries: Mutex::new(entries) }) }
     }
 
@@ -241,8 +245,14 @@ impl<D: Driver> BufferQueue<D> {
         self.buffers.get(index as usize)?.as_ref()
     }
 
-    /// Takes in a buffer that the driver has made, and gives it to the driver. None is to rest
-    /// now.
+    /// Whether a new buffer may have that number: none has it, and it is one that a kernel
+    /// gives.
+    pub(super) fn is_free(&self, index: u32) -> bool {
+        index < INDEX_END && self.buffer(index).is_none()
+    }
+
+    /// Takes in a buffer that the driver has made under a number that
+    /// [is free](Self::is_free), and gives it to the driver. None is to rest now.
     pub(super) fn add(&mut self, index: u32, buffer: Arc<Buffer>) {
         let index = index as usize;
         let len = self.buffers.len().max(index + 1);
