@@ -13,8 +13,8 @@
 //! probe watches whether it is woken in time, excuses as many frames as fit into the time
 //! for which nothing ran, and otherwise tries again some times.
 //!
-//! With `--keep` the hoarders do not close the descriptors that they were sent when they leave,
-//! as nobody can make them. The probe says so and has them until its input ends.
+//! With `--keep` nobody closes the descriptors that were sent, as nobody can be made to. The
+//! probe says so and has them, of every buffer that it saw, until its input ends.
 
 use std::io::{Read, stdin};
 use std::os::fd::{AsFd, OwnedFd};
@@ -64,12 +64,11 @@ fn main() -> ExitCode {
 fn probe(socket: &str, hoarders: u64, frames: u64, keep: bool) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let run = run(socket, hoarders, frames)?;
-        let hoarded = run.hoard.len();
         println!(
-            "{hoarded} hoarded, {} of {} frames seen, {} missing, {} excused",
-            run.seen, run.span, run.missing, run.excused
+            "{} hoarded, {} of {} frames seen, {} missing, {} excused",
+            run.hoarded, run.seen, run.span, run.missing, run.excused
         );
-        if hoarded == 0 {
+        if run.hoarded == 0 {
             return Err("the hoarders got nothing: this proves nothing".into());
         }
         if run.missing <= run.excused {
@@ -86,8 +85,10 @@ fn probe(socket: &str, hoarders: u64, frames: u64, keep: bool) -> Result<()> {
 /// What the honest client saw.
 #[derive(Default)]
 struct Run {
-    /// A descriptor of each frame that hoarders held in the end.
-    hoard: Vec<OwnedFd>,
+    /// Frames that hoarders held in the end.
+    hoarded: usize,
+    /// One of each frame that anybody got.
+    descriptors: Vec<OwnedFd>,
     /// Frames that it got while they were there.
     seen: u64,
     /// Frames of the stream from the first to the last that it got.
@@ -113,9 +114,12 @@ fn run(socket: &str, hoarders: u64, frames: u64) -> Result<Run> {
         if let Some(frame) = honest.next_frame(PAUSE)? {
             run.missing += last.follow(Place::of(&frame));
             run.seen += 1;
+            run.descriptors.extend(descriptor(&frame));
         }
     }
-    run.hoard = gang.leave()?;
+    let hoard = gang.leave()?;
+    run.hoarded = hoard.len();
+    run.descriptors.extend(hoard);
     // What was on the way when they left may be old.
     while last.serial - begin.serial < frames {
         run.missing += last.follow(Place::of(&next(&mut honest)?));
@@ -202,8 +206,7 @@ impl Gang {
                     hoard.extend(frame);
                     told.store(hoard.len(), Ordering::Relaxed);
                 }
-                let memories = hoard.iter().filter_map(|frame| frame.memories().first());
-                memories.filter_map(|memory| memory.as_fd().try_clone_to_owned().ok()).collect()
+                hoard.iter().filter_map(descriptor).collect()
             }));
             let until = Instant::now() + 5 * PAUSE;
             while has.load(Ordering::Relaxed) == 0 && Instant::now() < until {
@@ -219,6 +222,11 @@ impl Gang {
         let hoards = self.threads.into_iter().map(|thread| thread.join().map_err(|_| "a hoarder died"));
         Ok(hoards.collect::<std::result::Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
+}
+
+/// A descriptor of the memory that a frame lies in.
+fn descriptor(frame: &Frame) -> Option<OwnedFd> {
+    frame.memories().first()?.as_fd().try_clone_to_owned().ok()
 }
 
 fn next(client: &mut Client) -> Result<Frame> {
