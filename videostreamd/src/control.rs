@@ -283,7 +283,7 @@ impl Control {
                     device: device.clone(),
                     known: list("cameras found:", self.devices.cameras().into_iter(), "no camera was found"),
                 })?;
-                Ok(Plan::Camera { node, shape, buffers, vsl: spec.host.vsl.is_some() })
+                Ok(Plan::Camera { node, shape, buffers, spares: spec.spares, vsl: spec.host.vsl.is_some() })
             }
             SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
                 let (name, path) = (&spec.name, path.display());

@@ -63,6 +63,20 @@ impl Buffer {
         self.memories.iter().map(Memory::len).collect()
     }
 
+    /// The same memories under a new number, for a buffer that everybody else is to forget.
+    #[must_use]
+    pub fn renamed(self) -> Self {
+        let memories = self.memories.into_iter().map(Memory::unmapped).collect();
+        Self { id: BufferId::next(), memories }
+    }
+
+    /// Whether another process still has one of its memories open or mapped. The kernel tells
+    /// that of DmaBufs (`count` in `/proc/self/fdinfo`); of other memory it is never known.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.memories.iter().any(Memory::is_shared)
+    }
+
     /// Begins CPU reading: maps the memories if that has not happened yet and synchronises
     /// caches. Reading ends when the guard is dropped.
     ///

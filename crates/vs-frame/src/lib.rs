@@ -13,6 +13,7 @@
 //! * [`fourcc`], [`format`](mod@format), [`colorimetry`], [`rate`]: what the bytes mean
 //! * [`meta`], [`clock`]: when and in which order they came
 //! * [`memory`], [`buffer`], [`frame`](mod@frame), [`pool`]: where they are and who owns them
+//! * [`spares`]: how many buffers there are
 
 #![warn(missing_docs)]
 
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod meta;
 pub mod pool;
 pub mod rate;
+pub mod spares;
 
 pub use buffer::{Buffer, BufferId, ReadGuard};
 pub use colorimetry::Colorimetry;
@@ -36,3 +38,4 @@ pub use memory::{MapError, Memory, MemoryError, MemoryKind};
 pub use meta::{FrameFlags, FrameMeta};
 pub use pool::{CpuMemory, CpuPool, WriteSlot};
 pub use rate::Rate;
+pub use spares::Spares;

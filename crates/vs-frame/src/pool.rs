@@ -2,8 +2,9 @@
 //! Buffers that the CPU fills: test patterns, software codecs, programs that publish.
 //!
 //! The pool starts small and grows up to its bound only when every buffer is in somebody's
-//! hands; [`trim`](CpuPool::trim) gives back what nobody has needed for a while. A slot taken for writing belongs to the writer alone; finishing it makes a frame,
-//! dropping it puts it back unseen.
+//! hands; [`trim`](CpuPool::trim) gives back what nobody has needed for a while ([`Spares`]
+//! has the rule). A slot taken for writing belongs to the writer alone; finishing it makes a
+//! frame, dropping it puts it back unseen.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use crate::format::Format;
 use crate::frame::{Frame, FrameError, Home};
 use crate::memory::{Access, CpuAccess, MapError, MemoryError, MemoryKind, WritableMemory};
 use crate::meta::FrameMeta;
+use crate::spares::Spares;
 
 /// Where a pool's memory comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,24 +51,21 @@ impl CpuMemory {
 pub struct CpuPool {
     format: Arc<Format>,
     memory: CpuMemory,
-    initial: usize,
-    max: usize,
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Those that were trimmed leave a hole, for the numbers of the others must stay.
     slots: Vec<Option<Slot>>,
     holes: Vec<u32>,
     free: Vec<u32>,
-    /// The fewest that have been free since the last trim: nobody needed these.
-    free_low: usize,
+    spares: Spares,
 }
 
 impl State {
@@ -105,7 +104,8 @@ impl CpuPool {
     /// # Errors
     /// [`MemoryError`] if the first buffers cannot be had.
     pub fn new(format: Arc<Format>, memory: CpuMemory, initial: usize, max: usize) -> Result<Self, MemoryError> {
-        let pool = Self { format, memory, initial, max: max.max(initial), shared: Arc::default() };
+        let state = State { slots: Vec::new(), holes: Vec::new(), free: Vec::new(), spares: Spares::new(initial, max) };
+        let pool = Self { format, memory, shared: Arc::new(Shared { state: Mutex::new(state) }) };
         for _ in 0..initial {
             pool.add_slot()?;
         }
@@ -127,7 +127,7 @@ impl CpuPool {
     /// Buffers that it can have at most.
     #[must_use]
     pub fn max(&self) -> usize {
-        self.max
+        self.shared.lock().spares.max()
     }
 
     /// Whether the pool has no buffer yet.
@@ -140,7 +140,7 @@ impl CpuPool {
     #[must_use]
     pub fn available(&self) -> usize {
         let state = self.shared.lock();
-        state.free.len() + self.max.saturating_sub(state.len())
+        state.free.len() + state.spares.max().saturating_sub(state.len())
     }
 
     fn add_slot(&self) -> Result<(), MemoryError> {
@@ -174,6 +174,11 @@ impl CpuPool {
         Ok(())
     }
 
+    fn may_grow(&self) -> bool {
+        let state = self.shared.lock();
+        state.spares.may_grow(state.len())
+    }
+
     /// Takes a buffer for writing; allocates one if all are in use and the bound allows it.
     /// `Ok(None)` if the bound is reached: the caller skips this frame.
     ///
@@ -183,7 +188,7 @@ impl CpuPool {
         if let Some(slot) = self.take_free() {
             return Ok(Some(slot));
         }
-        if self.len() >= self.max {
+        if !self.may_grow() {
             return Ok(None);
         }
         self.add_slot()?;
@@ -194,21 +199,22 @@ impl CpuPool {
     /// the pool began with. Returns how many went. Call it every few seconds.
     pub fn trim(&self) -> usize {
         let mut state = self.shared.lock();
-        let spare = state.free_low.min(state.len().saturating_sub(self.initial));
-        for _ in 0..spare {
+        let (len, idle) = (state.len(), state.free.len());
+        let unneeded = state.spares.unneeded(len, idle);
+        for _ in 0..unneeded {
             // The bottom of the stack is what has rested longest.
             let index = state.free.remove(0);
             state.slots[index as usize] = None;
             state.holes.push(index);
         }
-        state.free_low = state.free.len();
-        spare
+        unneeded
     }
 
     fn take_free(&self) -> Option<WriteSlot> {
         let mut state = self.shared.lock();
         let index = state.free.pop()?;
-        state.free_low = state.free_low.min(state.free.len());
+        let idle = state.free.len();
+        state.spares.note(idle);
         let slot = state.slot(index)?;
         let mappings = slot.mappings.take()?;
         let buffer = Arc::clone(&slot.buffer);

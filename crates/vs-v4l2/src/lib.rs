@@ -29,7 +29,8 @@ mod planar;
 mod sys;
 
 pub use capture::{
-    Adjustment, Camera, CaptureError, CaptureRequest, CaptureStats, Captured, LayoutError, OpenError, StartError,
+    Adjustment, Camera, CaptureError, CaptureRequest, CaptureStats, Captured, GrowError, LayoutError, OpenError,
+    StartError,
 };
 pub use classify::DeviceKind;
 pub use discovery::{DeviceInfo, DiscoverError, Function, Node, discover};

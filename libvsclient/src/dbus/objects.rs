@@ -103,6 +103,12 @@ dicts! {
         goodbyes: HashMap<String, u64>,
         /// What the source counted: `captured`, `corrupt`, `lost`, `no-buffer`.
         source: HashMap<String, u64>,
+        /// Buffers that the source has; 0 if another host has them.
+        buffers: u32,
+        /// Those of them that are there only because clients hold many.
+        spares: u32,
+        /// The most that `buffers` may be.
+        buffers_max: u32,
         /// Leases that all clients together hold now.
         held: u32,
         /// The most that all clients together have held.

@@ -159,7 +159,7 @@ fn format(format: &Format, memory: Option<MemoryKind>) -> Dict {
 }
 
 fn counters(snapshot: &StreamSnapshot) -> Dict {
-    let StreamSnapshot { host, source } = snapshot;
+    let StreamSnapshot { host, source, buffers } = snapshot;
     let HostSnapshot { published, delivered, skipped, revoked, goodbyes, .. } = host;
     let goodbyes: HashMap<String, u64> =
         goodbyes.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect();
@@ -170,6 +170,9 @@ fn counters(snapshot: &StreamSnapshot) -> Dict {
         ("revoked", Value::from(*revoked)),
         ("goodbyes", Value::from(goodbyes)),
         ("source", Value::from(source_counts(source))),
+        ("buffers", Value::from(buffers.all)),
+        ("spares", Value::from(buffers.spares)),
+        ("buffers-max", Value::from(buffers.max)),
         ("held", Value::from(host.held as u32)),
         ("held-max", Value::from(host.held_max as u32)),
         ("frames-live", Value::from(host.frames_live as u32)),

@@ -214,6 +214,7 @@ fn spec(
         CpuMemory::Memfd if host.vsl.is_some() => CpuMemory::WritableMemfd,
         memory => memory,
     };
+    let spares = publication.spares(&source);
     StreamSpec {
         name: name.as_str().to_owned(),
         source,
@@ -225,7 +226,7 @@ fn spec(
         memory,
         always_on: stream.always_on,
         buffers: publication.buffers(),
-        spares: publication.spares(),
+        spares,
         host,
     }
     .with_budget()

@@ -22,6 +22,7 @@ use vs_ipc::host::HostOptions;
 
 use crate::bus::Address;
 use crate::metrics::Listen;
+use crate::stream::spec::SourceSpec;
 
 /// Where sockets lie unless told otherwise; the unit's `RuntimeDirectory=videostream`.
 pub const DEFAULT_SOCKET_DIR: &str = "/run/videostream";
@@ -155,9 +156,14 @@ pub const DEFAULT_BUFFERS: usize = 12;
 /// them stops it. So it is half of those.
 pub const DEFAULT_LOCKS: usize = 4;
 
-/// Spares of a stream whose configuration does not say: with the default buffers 32, what V4L2
-/// queues hold by default (`VIDEO_MAX_FRAME`).
+/// Spares of a pattern whose configuration does not say: with the default buffers 32, as many
+/// as a V4L2 queue can hold by default (`VIDEO_MAX_FRAME`).
 pub const DEFAULT_SPARES: usize = 20;
+
+/// Spares of a camera whose configuration does not say. They may have to come from a small part
+/// of the memory (CMA) that other cameras and encoders need, too: readers that hoard must not
+/// be able to use it up.
+pub const DEFAULT_CAMERA_SPARES: usize = 4;
 
 impl Publication {
     /// These options, and where they are silent, those of `below`.
@@ -184,8 +190,14 @@ impl Publication {
     }
 
     /// Buffers that it may have beyond those, for as long as readers hold many.
-    pub fn spares(&self) -> usize {
-        self.spares.map_or(DEFAULT_SPARES, |spares| spares.0 as usize)
+    pub fn spares(&self, source: &SourceSpec) -> usize {
+        let unasked = match source {
+            SourceSpec::Pattern => DEFAULT_SPARES,
+            SourceSpec::Camera { .. } => DEFAULT_CAMERA_SPARES,
+            // The buffers are another host's.
+            SourceSpec::Ipc { .. } => 0,
+        };
+        self.spares.map_or(unasked, |spares| spares.0 as usize)
     }
 
     /// Writes the options into those of a host.

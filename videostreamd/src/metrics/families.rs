@@ -7,7 +7,7 @@ use vs_ipc::wire::{GoodbyeReason, SkipReason, StreamState};
 
 use super::exposition::{Exposition, Kind, Labels};
 use crate::stream::handle::StreamSnapshot;
-use crate::stream::source::Counts;
+use crate::stream::source::{BufferCounts, Counts};
 
 /// A stream at one moment.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ struct Stream<'a> {
     name: &'a str,
     host: &'a HostSnapshot,
     source: &'a Counts,
+    buffers: &'a BufferCounts,
     clients: Vec<Client<'a>>,
 }
 
@@ -59,10 +60,10 @@ struct Client<'a> {
 
 impl<'a> Stream<'a> {
     fn of(sample: &'a StreamSample) -> Option<Self> {
-        let StreamSnapshot { host, source } = sample.snapshot.as_ref()?;
+        let StreamSnapshot { host, source, buffers } = sample.snapshot.as_ref()?;
         let name = sample.name.as_str();
         let client = |snapshot: &'a ClientSnapshot| Client { stream: name, id: snapshot.id.to_string(), snapshot };
-        Some(Self { name, host, source, clients: host.clients.iter().map(client).collect() })
+        Some(Self { name, host, source, buffers, clients: host.clients.iter().map(client).collect() })
     }
 }
 
@@ -129,6 +130,20 @@ fn of_streams(text: &mut Exposition, streams: &[Stream<'_>]) {
         for (outcome, n) in [("captured", captured), ("corrupt", corrupt), ("lost", lost), ("no-buffer", no_buffer)] {
             family.sample(&[("stream", stream.name), ("outcome", outcome)], n);
         }
+    }
+    type Number = fn(&BufferCounts) -> u32;
+    let numbers: [(&str, &str, Number); 3] = [
+        ("videostream_source_buffers", "Buffers that the source has.", |buffers| buffers.all),
+        (
+            "videostream_source_buffers_spare",
+            "Buffers that the source has only because clients hold many.",
+            |buffers| buffers.spares,
+        ),
+        ("videostream_source_buffers_limit", "Buffers that the source can have.", |buffers| buffers.max),
+    ];
+    for (name, help, number) in numbers {
+        let mut family = text.family(name, Kind::Gauge, help);
+        streams.iter().for_each(|stream| family.sample(&[("stream", stream.name)], number(stream.buffers).into()));
     }
     let help = "From the capture of a frame to its publication.";
     let mut family = text.family("videostream_stream_capture_latency_seconds", Kind::Histogram, help);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A V4L2 camera as a source.
+//!
+//! Whatever readers hold, the driver has [`SOURCE_FLOOR`] buffers when a frame has been handed
+//! out: it gets spare ones for those that are away, within the bound. Where the bound is
+//! reached, the frame that was just taken goes back instead of being published.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -11,8 +15,8 @@ use tokio::io::unix::AsyncFd;
 use vs_frame::Format;
 use vs_v4l2::{Camera, CaptureRequest, Captured};
 
-use super::source::{Counts, Event};
-use super::spec::{SOURCE_FLOOR, Shape, check_picture};
+use super::source::{BufferCounts, Counts, Event};
+use super::spec::{SOURCE_FLOOR, Shape, check_picture, frames_for_clients};
 
 /// See the module.
 #[derive(Debug)]
@@ -21,16 +25,26 @@ pub struct CameraSource {
     /// A second descriptor of the same open file: the camera keeps its own.
     ready: AsyncFd<OwnedFd>,
     no_buffer: u64,
+    /// The driver has been seen to since the last frame.
+    topped_up: bool,
+    /// Buffers on which clients' budget is reckoned.
+    budgeted: usize,
+    /// The most spares that there have been since there were none.
+    spares_high: u32,
+    /// Spares that could not be had, since one could.
+    refused: u64,
 }
 
 impl CameraSource {
     /// Must be called on the stream's runtime.
-    pub fn open(node: &Path, shape: Shape, buffers: usize, vsl: bool) -> anyhow::Result<Self> {
+    pub fn open(node: &Path, shape: Shape, buffers: usize, spares: usize, vsl: bool) -> anyhow::Result<Self> {
         let request = CaptureRequest {
             fourcc: shape.fourcc,
             size: shape.size,
             rate: shape.rate,
             buffers: u32::try_from(buffers).unwrap_or(u32::MAX),
+            spares: u32::try_from(spares).unwrap_or(u32::MAX),
+            floor: SOURCE_FLOOR as u32,
             // Clients of libvideostream map for writing or not at all.
             writable: vsl,
         };
@@ -45,7 +59,8 @@ impl CameraSource {
         let ready = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
             .map_err(std::io::Error::from)
             .context("cannot watch the camera")?;
-        Ok(Self { camera, ready, no_buffer: 0 })
+        let budgeted = camera.max_buffers() as usize;
+        Ok(Self { camera, ready, no_buffer: 0, topped_up: false, budgeted, spares_high: 0, refused: 0 })
     }
 
     pub fn format(&self) -> &Arc<Format> {
@@ -56,9 +71,57 @@ impl CameraSource {
         self.camera.adjustments().iter().map(ToString::to_string).collect()
     }
 
-    /// What the driver gave, which need not be what it was asked for.
-    pub fn buffers(&self) -> usize {
-        self.camera.stats().buffers as usize
+    /// The most that there can be. What the driver gave need not be what it was asked for.
+    pub fn max_buffers(&self) -> usize {
+        self.budgeted
+    }
+
+    pub fn buffers(&self) -> BufferCounts {
+        let stats = self.camera.stats();
+        BufferCounts { all: stats.buffers, spares: stats.spares, max: self.camera.max_buffers() }
+    }
+
+    /// Gives back spares that nobody has needed since the last call. Returns whether there are
+    /// any that clients are to forget.
+    pub fn trim(&mut self) -> bool {
+        let gave_back = self.camera.gives_back();
+        let renamed = self.camera.trim();
+        if gave_back && !self.camera.gives_back() {
+            let camera = self.camera.devnode().display();
+            tracing::warn!(%camera, "the driver refuses to take buffers out: spares stay until the stream stops");
+        }
+        if self.camera.stats().spares == 0 && self.spares_high > 0 {
+            let (camera, most) = (self.camera.devnode().display(), std::mem::take(&mut self.spares_high));
+            tracing::info!(%camera, most, "readers hold fewer frames: all spare buffers are given back");
+        }
+        renamed > 0
+    }
+
+    /// Gives the driver buffers for those that readers hold. What changes is logged when it
+    /// begins and when it ends.
+    fn top_up(&mut self) {
+        let grown = self.camera.top_up();
+        let (camera, stats) = (self.camera.devnode().display(), self.camera.stats());
+        match grown {
+            Ok(true) => {
+                if self.spares_high == 0 && stats.spares > 0 {
+                    let (buffers, until_closed) = (stats.buffers, !self.camera.gives_back());
+                    tracing::info!(%camera, buffers, until_closed, "readers hold many frames: spare buffers are added");
+                }
+                self.spares_high = self.spares_high.max(stats.spares);
+                if self.refused > 0 {
+                    let refused = std::mem::take(&mut self.refused);
+                    tracing::info!(%camera, refused, "spare buffers can be had again");
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                if self.refused == 0 {
+                    tracing::warn!(%camera, %error, "no spare buffers: clients may hold fewer frames");
+                }
+                self.refused += 1;
+            }
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -68,9 +131,20 @@ impl CameraSource {
 
     /// Waits for a frame. Safe to cancel: nothing is taken before it returns.
     pub async fn next(&mut self) -> anyhow::Result<Event> {
+        if !self.topped_up {
+            self.topped_up = true;
+            self.top_up();
+        }
+        let max = self.camera.max_buffers() as usize;
+        if max != self.budgeted {
+            self.budgeted = max;
+            return Ok(Event::Budget { frames: frames_for_clients(max) });
+        }
         loop {
             let mut guard = self.ready.readable().await?;
-            match self.camera.dequeue()? {
+            let captured = self.camera.dequeue()?;
+            self.topped_up = captured.is_none() && self.topped_up;
+            match captured {
                 Some(Captured::Frame(_)) if (self.camera.queued() as usize) < SOURCE_FLOOR - 1 => {
                     // The driver must not run dry because of readers: this one goes back.
                     self.no_buffer += 1;

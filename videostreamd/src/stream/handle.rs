@@ -13,7 +13,7 @@ use vs_ipc::host::{HostOptions, HostSnapshot};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::{Consumer, FeedReceiver, queue};
-use super::source::{Counts, Plan};
+use super::source::{BufferCounts, Counts, Plan};
 use super::spec::StreamSpec;
 use super::thread;
 
@@ -53,6 +53,8 @@ pub struct StreamSnapshot {
     pub host: HostSnapshot,
     /// The source's side, since it was opened.
     pub source: Counts,
+    /// The source's buffers.
+    pub buffers: BufferCounts,
 }
 
 /// Messages to a stream's thread.

@@ -16,7 +16,7 @@ use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
 use vs_frame::{CpuMemory, CpuPool, Format, FrameFlags, FrameMeta, MemoryKind};
 use vs_pattern::Pattern;
 
-use super::source::{Counts, Event};
+use super::source::{BufferCounts, Counts, Event};
 use super::spec::{Shape, StreamSpec};
 
 /// Buffers to begin with; the pool grows when readers hold more.
@@ -27,6 +27,8 @@ const INITIAL_BUFFERS: usize = 4;
 pub struct PatternSource {
     pattern: Pattern,
     pool: CpuPool,
+    /// Buffers beyond these are spares.
+    regular: usize,
     memory: MemoryKind,
     timer: AsyncFd<OwnedFd>,
     /// When tick 0 was, in ns of `CLOCK_MONOTONIC`.
@@ -50,8 +52,16 @@ impl PatternSource {
         let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }
             .map_err(std::io::Error::from)
             .context("cannot watch a timer")?;
-        let source =
-            Self { pattern, pool, memory: kind, timer, start_ns: monotonic_ns(), tick: 1, counts: Counts::default() };
+        let source = Self {
+            pattern,
+            pool,
+            regular: buffers,
+            memory: kind,
+            timer,
+            start_ns: monotonic_ns(),
+            tick: 1,
+            counts: Counts::default(),
+        };
         source.arm()?;
         Ok(source)
     }
@@ -68,8 +78,14 @@ impl PatternSource {
         self.counts
     }
 
-    pub fn buffers(&self) -> usize {
+    /// The most that there can be.
+    pub fn max_buffers(&self) -> usize {
         self.pool.max()
+    }
+
+    pub fn buffers(&self) -> BufferCounts {
+        let (all, max) = (self.pool.len(), self.pool.max());
+        BufferCounts { all: all as u32, spares: all.saturating_sub(self.regular) as u32, max: max as u32 }
     }
 
     pub fn trim(&self) -> bool {

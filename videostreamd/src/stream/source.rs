@@ -34,6 +34,8 @@ pub enum Plan {
         shape: Shape,
         /// Buffers to ask the driver for.
         buffers: usize,
+        /// Buffers beyond those, while readers hold many.
+        spares: usize,
         /// Whether clients of libvideostream shall be able to read them.
         vsl: bool,
     },
@@ -90,6 +92,17 @@ pub struct Counts {
     pub no_buffer: u64,
 }
 
+/// Buffers that a source has. None are its own if another host has them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BufferCounts {
+    /// Those there are.
+    pub all: u32,
+    /// Those of them that are there only because readers hold many.
+    pub spares: u32,
+    /// As many as there can be.
+    pub max: u32,
+}
+
 /// An open source.
 #[derive(Debug)]
 pub enum Source {
@@ -108,8 +121,8 @@ impl Source {
             Plan::Pattern { shape, memory, buffers, spares } => {
                 PatternSource::open(*shape, memory.clone(), *buffers, *spares).map(Self::Pattern)
             }
-            Plan::Camera { node, shape, buffers, vsl } => {
-                CameraSource::open(node, *shape, *buffers, *vsl).map(Self::Camera)
+            Plan::Camera { node, shape, buffers, spares, vsl } => {
+                CameraSource::open(node, *shape, *buffers, *spares, *vsl).map(Self::Camera)
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
         }
@@ -156,17 +169,28 @@ impl Source {
     /// Frames that clients may hold of those that it can have at once.
     pub fn frames_for_clients(&self) -> usize {
         match self {
-            Self::Pattern(pattern) => frames_for_clients(pattern.buffers()),
-            Self::Camera(camera) => frames_for_clients(camera.buffers()),
+            Self::Pattern(pattern) => frames_for_clients(pattern.max_buffers()),
+            Self::Camera(camera) => frames_for_clients(camera.max_buffers()),
             Self::Ipc(ipc) => ipc.frames_for_clients(),
         }
     }
 
-    /// Gives back memory that nobody has needed since the last call. Returns whether any went.
-    pub fn trim(&self) -> bool {
+    /// Gives back memory that nobody has needed since the last call. Returns whether clients
+    /// are to forget any.
+    pub fn trim(&mut self) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.trim(),
-            Self::Camera(_) | Self::Ipc(_) => false,
+            Self::Camera(camera) => camera.trim(),
+            Self::Ipc(_) => false,
+        }
+    }
+
+    /// Its buffers.
+    pub fn buffers(&self) -> BufferCounts {
+        match self {
+            Self::Pattern(pattern) => pattern.buffers(),
+            Self::Camera(camera) => camera.buffers(),
+            Self::Ipc(_) => BufferCounts::default(),
         }
     }
 

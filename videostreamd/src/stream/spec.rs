@@ -8,7 +8,7 @@ use vs_ipc::host::HostOptions;
 use vs_ipc::vsl::picture::{Picture, Untellable};
 use vs_pattern::Pattern;
 
-/// Buffers that always stay with the device: one being filled, one to follow without a pause,
+/// Buffers that stay with the device whatever readers hold: one being filled, one to follow without a pause,
 /// one for the time that the thread needs to send a buffer home.
 pub const SOURCE_FLOOR: usize = 3;
 
@@ -125,22 +125,13 @@ impl StreamSpec {
     /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
     pub fn with_budget(mut self) -> Self {
         self.host.frames = match self.source {
-            SourceSpec::Pattern | SourceSpec::Camera { .. } => frames_for_clients(self.buffers + self.usable_spares()),
+            SourceSpec::Pattern | SourceSpec::Camera { .. } => frames_for_clients(self.buffers + self.spares),
             // Until it has said how many it lends; the source sees to the rest.
             SourceSpec::Ipc { .. } => lent_frames_for_clients(self.buffers),
         };
         self.host.credits_max = client_share(self.host.credits_max, self.host.frames);
         self.host.credits = self.host.credits.min(self.host.credits_max);
         self
-    }
-
-    /// A camera's driver has the buffers that it was asked for when it was opened, and another
-    /// host lends what it wants.
-    fn usable_spares(&self) -> usize {
-        match self.source {
-            SourceSpec::Pattern => self.spares,
-            SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } => 0,
-        }
     }
 
     /// The format of a pattern with this shape.

@@ -13,7 +13,7 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 use super::consumer::Consumer;
 use super::handle::{Command, StreamSnapshot, StreamStatus};
 use super::ration::Ration;
-use super::source::{Counts, Event, Plan, Source, Withdrawn};
+use super::source::{BufferCounts, Counts, Event, Plan, Source, Withdrawn};
 use super::spec::client_share;
 
 /// How often spares that nobody needed meanwhile are given back.
@@ -131,10 +131,7 @@ impl StreamThread {
                 }
                 self.set_state(state, &text);
             }
-            Event::Budget { frames } => {
-                self.host.set_frames(frames);
-                self.host.set_credits_max(client_share(self.credits_max, frames));
-            }
+            Event::Budget { frames } => self.set_budget(frames),
             Event::Corrupt => {
                 if self.trouble.corrupt == 0 {
                     tracing::warn!(stream = self.name(), "the driver delivers damaged frames: they are not published");
@@ -219,9 +216,15 @@ impl StreamThread {
     }
 
     fn trim(&mut self) {
-        if self.source.as_ref().is_some_and(Source::trim) {
+        if self.source.as_mut().is_some_and(Source::trim) {
             self.host.retire_buffers();
         }
+    }
+
+    /// Says how many frames all clients together may hold.
+    fn set_budget(&mut self, frames: usize) {
+        self.host.set_frames(frames);
+        self.host.set_credits_max(client_share(self.credits_max, frames));
     }
 
     fn on_command(&mut self, command: Command) {
@@ -232,8 +235,12 @@ impl StreamThread {
             }
             Command::Attach(consumer) => self.consumers.push(consumer),
             Command::Snapshot(reply) => {
-                let source = self.source.as_ref().map_or_else(Counts::default, Source::counts);
-                let _ = reply.send(StreamSnapshot { host: self.host.snapshot(), source });
+                let source = self.source.as_ref();
+                let _ = reply.send(StreamSnapshot {
+                    host: self.host.snapshot(),
+                    source: source.map_or_else(Counts::default, Source::counts),
+                    buffers: source.map_or_else(BufferCounts::default, Source::buffers),
+                });
             }
             // Handled by the loop, which it ends.
             Command::Stop { .. } => {}
@@ -245,7 +252,7 @@ impl StreamThread {
         self.close_source();
         match Source::open(plan) {
             Ok(source) => {
-                self.host.set_frames(source.frames_for_clients());
+                self.set_budget(source.frames_for_clients());
                 if let Some((format, memory)) = source.format() {
                     self.set_format(Arc::clone(format), memory, source.adjustments());
                 }

@@ -39,6 +39,10 @@ pub struct Stream {
     pub revoked: u64,
     pub goodbyes: Reasons,
     pub source_counters: Reasons,
+    /// Buffers that the source has, those of them that are spares, and how many there can be.
+    pub buffers: u32,
+    pub spares: u32,
+    pub buffers_max: u32,
     /// Leases that all clients together hold, and at most held.
     pub held: u32,
     pub held_max: u32,
@@ -74,6 +78,9 @@ impl From<&StreamInfo> for Stream {
             revoked: counters.revoked,
             goodbyes: reasons(&counters.goodbyes),
             source_counters: reasons(&counters.source),
+            buffers: counters.buffers,
+            spares: counters.spares,
+            buffers_max: counters.buffers_max,
             held: counters.held,
             held_max: counters.held_max,
             frames_live: counters.frames_live,
@@ -245,6 +252,10 @@ impl Stream {
         let Self { held, held_max, frames_live, frames_max, .. } = self;
         details
             .push(format!("leases     {held} held, at most {held_max}; {frames_live} of {frames_max} frames in use"));
+        if self.buffers > 0 {
+            let Self { buffers, spares, buffers_max, .. } = self;
+            details.push(format!("buffers    {buffers}, {spares} of them spare; at most {buffers_max}"));
+        }
         details.extend(self.lease_hold_us.map(|hold| format!("held for   {}", hold.text())));
         details.extend(
             self.capture_latency_us.map(|latency| format!("latency    {}, capture to publication", latency.text())),

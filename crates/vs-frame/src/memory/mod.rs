@@ -11,7 +11,7 @@ mod memfd;
 mod sync;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -227,6 +227,21 @@ impl Memory {
         }
     }
 
+    /// Whether anybody but the owner of this value has the memory open or mapped, as far as
+    /// the kernel tells (`/proc/self/fdinfo`): it does for DmaBufs, and not for memfds.
+    pub(crate) fn is_shared(&self) -> bool {
+        let second = match &self.writing {
+            Writing::Second(fd) => Some(fd),
+            Writing::Nobody | Writing::Anybody => None,
+        };
+        self.kind == MemoryKind::DmaBuf && [Some(&self.fd), second].into_iter().flatten().any(is_shared)
+    }
+
+    /// The same memory, not mapped.
+    pub(crate) fn unmapped(self) -> Self {
+        Self { mapping: OnceLock::new(), ..self }
+    }
+
     /// The bytes for reading. The caller holds CPU access to the buffer (see
     /// [`Buffer::read`](crate::Buffer::read)).
     pub(crate) fn bytes(&self) -> Result<&[u8], MapError> {
@@ -242,6 +257,17 @@ impl Memory {
             unsafe { MmapOptions::new().len(len).map(&self.fd) }.map_err(|source| MapError::Map { len, source })?;
         Ok(self.mapping.get_or_init(|| mapping))
     }
+}
+
+/// Whether a DmaBuf's file is in other hands, too: in those of another process, in a message
+/// that nobody has read yet, or in a mapping.
+fn is_shared(fd: &OwnedFd) -> bool {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()));
+    let count = info.ok().and_then(|info| {
+        let line = info.lines().find_map(|line| line.strip_prefix("count:"))?;
+        line.trim().parse::<u64>().ok()
+    });
+    count.is_some_and(|count| count > 1)
 }
 
 impl AsFd for Memory {

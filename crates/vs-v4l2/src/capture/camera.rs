@@ -10,18 +10,19 @@ use v4l2r::ioctl::EventType;
 use vs_frame::clock::monotonic_ns;
 use vs_frame::{Format, Frame, FrameFlags, FrameMeta, MAX_PLANES};
 
-use super::allocate::{Allocation, allocate};
-use super::error::{CaptureError, OpenError, StartError};
+use super::allocate::Allocator;
+use super::elastic::{Elastic, Need};
+use super::error::{CaptureError, GrowError, OpenError, StartError};
 use super::layout::{format_of, with_data_offset};
 use super::negotiate::negotiate;
 use super::queue::{BufferQueue, DeviceQueue, StartFailure};
-use super::request::{Adjustment, Answer, CaptureRequest, MAX_BUFFERS, MIN_BUFFERS, adjustments};
+use super::request::{Adjustment, Answer, CaptureRequest, adjustments};
 use super::sequence::SequenceTracker;
 use crate::classify::Direction;
 use crate::event::Event;
 use crate::node;
 use crate::planar::Planar;
-use crate::sys::{self, Dequeued};
+use crate::sys::{self, Dequeued, Elasticity};
 
 /// An open camera with its buffers. Dropping it stops and closes the device at once; frames
 /// that readers still hold stay readable.
@@ -34,6 +35,8 @@ pub struct Camera {
     devnode: PathBuf,
     planar: Planar,
     queue: BufferQueue<DeviceQueue>,
+    allocator: Allocator,
+    elastic: Elastic,
     /// As negotiated.
     plain: Arc<Format>,
     /// As of the last frame.
@@ -64,6 +67,8 @@ pub enum Captured {
 pub struct CaptureStats {
     /// Buffers in all.
     pub buffers: u32,
+    /// Those of them that it did not begin with.
+    pub spares: u32,
     /// Buffers that the driver can fill.
     pub queued: u32,
     /// Buffers that readers hold.
@@ -92,26 +97,38 @@ impl Camera {
         let (fd, capability) = node::open(devnode)?;
         let planar = Planar::of(capability.caps).filter(|_| Direction::of(capability.caps) == Direction::Capture);
         let planar = planar.ok_or_else(|| OpenError::NotACamera { devnode: devnode.to_owned() })?;
-        let request = CaptureRequest { buffers: request.buffers.clamp(MIN_BUFFERS, MAX_BUFFERS), ..request.clone() };
+        let request = request.within_bounds();
         let (pix, rate) = negotiate(fd.as_fd(), devnode, planar, &request)?;
         let wrong = |source| OpenError::Layout { devnode: devnode.to_owned(), source };
         let format = format_of(&pix, rate).map_err(wrong)?;
-        let bytes = pix.planes.iter().map(|plane| u64::from(plane.sizeimage)).sum();
-        let wanted = Allocation { buffers: request.buffers, bytes, format: &format, writable: request.writable };
-        let queue = allocate(fd, devnode, planar.capture(), &wanted)?;
+        let allocator = Allocator {
+            devnode: devnode.to_owned(),
+            queue: planar.capture(),
+            memories: format.memories() as u32,
+            bytes: pix.planes.iter().map(|plane| u64::from(plane.sizeimage)).sum(),
+            writable: request.writable,
+            unexported: None,
+        };
+        let queue = allocator.begin(fd, request.buffers)?;
         // All buffers are alike; the driver rounds their sizes up, never down.
-        let memory_lens = queue.buffers().first().map(|buffer| buffer.memory_lens()).unwrap_or_default();
+        let memory_lens = queue.buffer(0).map(|buffer| buffer.memory_lens()).unwrap_or_default();
         format.check(&memory_lens).map_err(|error| wrong(error.into()))?;
         // Few cameras have these events; those that have none refuse, which is fine.
         let _ = sys::subscribe(queue.driver().as_fd(), || EventType::SourceChange(0));
         let _ = sys::subscribe(queue.driver().as_fd(), || EventType::Eos);
-        let buffers = queue.buffers().len() as u32;
-        let answer = Answer { fourcc: pix.fourcc, size: (pix.width, pix.height), rate, buffers };
+        let initial = queue.holders().all();
+        // A driver that refuses the question adds no buffers.
+        let fixed = Elasticity { max: initial, removes: false };
+        let elasticity = sys::elasticity(queue.driver().as_fd(), planar.capture()).unwrap_or(fixed);
+        let spares = request.spares.min(elasticity.max.saturating_sub(initial));
+        let answer = Answer { fourcc: pix.fourcc, size: (pix.width, pix.height), rate, buffers: initial, spares };
         let format = Arc::new(format);
         Ok(Self {
             devnode: devnode.to_owned(),
             planar,
             queue,
+            allocator,
+            elastic: Elastic::new(initial, spares, request.floor, elasticity.removes),
             plain: Arc::clone(&format),
             format,
             data_offset: [0; MAX_PLANES],
@@ -216,12 +233,62 @@ impl Camera {
         self.queue.holders().driver
     }
 
+    /// Sees to it that the driver has its floor of buffers
+    /// ([`CaptureRequest::floor`]) while readers hold others: if it has fewer, it gets one
+    /// that is spare, or that is allocated now within the bound. Call it when a frame has
+    /// been handed out: as readers hold one more with each frame, once for each is enough.
+    /// Returns whether the driver got one.
+    ///
+    /// # Errors
+    /// [`GrowError`] if there could be one more but cannot be had. It is tried again after
+    /// some calls of [`trim`](Self::trim); until then [`max_buffers`](Self::max_buffers) is
+    /// what there is.
+    pub fn top_up(&mut self) -> Result<bool, GrowError> {
+        if !self.is_streaming() {
+            return Ok(false);
+        }
+        match self.elastic.need(self.queue.holders()) {
+            Need::Nothing => Ok(false),
+            Need::Wake => Ok(self.queue.wake() > 0),
+            Need::Grow => {
+                let grown = self.allocator.grow(&mut self.queue, &self.memory_lens);
+                grown.inspect_err(|_| self.elastic.refuse(self.queue.holders())).map(|()| true)
+            }
+        }
+    }
+
+    /// Gives back buffers that nobody has needed since the last call, down to the number that
+    /// the camera began with. Call it every few seconds, for each buffer goes in steps: it comes
+    /// home; it loses its number, so that readers can be told to forget it; and when none has
+    /// its memory any more, the system gets it. Returns how many have lost their number.
+    ///
+    /// Where the driver cannot take out single buffers ([`gives_back`](Self::gives_back)) they
+    /// stay in use until the camera is closed.
+    pub fn trim(&mut self) -> u32 {
+        self.elastic.trim(&mut self.queue).renamed
+    }
+
+    /// Whether spares are given back while the camera is open (`VIDIOC_REMOVE_BUFS`, from Linux
+    /// 6.10 and with most drivers).
+    #[must_use]
+    pub fn gives_back(&self) -> bool {
+        self.elastic.removes()
+    }
+
+    /// Buffers that there can be at most, spares included: less than what was asked for if the
+    /// driver cannot add any, and while it has no memory.
+    #[must_use]
+    pub fn max_buffers(&self) -> u32 {
+        self.elastic.max()
+    }
+
     /// Where the buffers are and what became of the frames.
     #[must_use]
     pub fn stats(&self) -> CaptureStats {
         let (holders, refused) = (self.queue.holders(), self.queue.refused());
         CaptureStats {
-            buffers: holders.driver + holders.readers + holders.nobody,
+            buffers: holders.all(),
+            spares: self.elastic.beyond_initial(holders),
             queued: holders.driver,
             held: holders.readers,
             frames: self.frames,
@@ -252,7 +319,7 @@ impl Camera {
     fn frame(&mut self, taken: Dequeued) -> Option<Frame> {
         let bytes_used = self.payload(&taken)?;
         self.follow_data_offset(&taken.data_offset)?;
-        let buffer = Arc::clone(self.queue.buffers().get(taken.index as usize)?);
+        let buffer = Arc::clone(self.queue.buffer(taken.index)?);
         let mut flags = FrameFlags::empty();
         flags.set(FrameFlags::GAP, self.sequence.publish(taken.sequence));
         let meta = FrameMeta {

@@ -77,6 +77,36 @@ fn list(offered: &[FourCc]) -> String {
     }
 }
 
+/// Why a camera has no more buffers.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowError {
+    /// The driver has no memory.
+    #[error("{} has no memory for one more buffer of {bytes} bytes: give the kernel more CMA, or allow fewer spares", devnode.display())]
+    NoMemory {
+        /// The node.
+        devnode: PathBuf,
+        /// Bytes of it.
+        bytes: u64,
+    },
+    /// The driver does not make one.
+    #[error("the driver of {} makes no further buffer: {source}", devnode.display())]
+    Refused {
+        /// The node.
+        devnode: PathBuf,
+        /// The system's word.
+        source: Errno,
+    },
+    /// The driver made one of another size.
+    #[error("the driver of {} made a further buffer of another size: its format has changed", devnode.display())]
+    Unlike {
+        /// The node.
+        devnode: PathBuf,
+    },
+    /// It cannot be exported.
+    #[error(transparent)]
+    Export(#[from] OpenError),
+}
+
 /// Why a camera does not begin to stream.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StartError {

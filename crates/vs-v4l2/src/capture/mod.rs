@@ -7,9 +7,13 @@
 //! last handle of a frame gives the buffer back to the driver from whatever thread that
 //! happens on. Frames outlive everything: when the camera has been stopped or closed,
 //! unplugged even, what readers still hold stays as it was, and its return is no event.
+//!
+//! How many buffers there are follows what readers hold: [`Camera::top_up`] adds spare ones
+//! when the driver runs short, [`Camera::trim`] gives them back.
 
 mod allocate;
 mod camera;
+mod elastic;
 mod error;
 mod layout;
 mod negotiate;
@@ -18,6 +22,6 @@ mod request;
 mod sequence;
 
 pub use camera::{Camera, CaptureStats, Captured};
-pub use error::{CaptureError, OpenError, StartError};
+pub use error::{CaptureError, GrowError, OpenError, StartError};
 pub use layout::LayoutError;
 pub use request::{Adjustment, CaptureRequest, DEFAULT_BUFFERS, DEFAULT_RATE, MAX_BUFFERS, MIN_BUFFERS};

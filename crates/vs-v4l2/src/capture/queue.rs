@@ -7,8 +7,15 @@
 //! back to a stopped queue waits for the next start; what comes back to a closed one is
 //! memory that the kernel frees with its last descriptor.
 //!
-//! One queue is one allocation of buffers. New buffers are a new queue, so a buffer can
-//! never return to a driver that has another one under its number.
+//! One queue is one format. Buffers come and go while it streams: a new one gets a number
+//! that is free, and one that is to go first comes to **rest**, which means that it is not
+//! given to the driver when it comes home. Only a resting buffer is removed, and nobody holds
+//! one, so a buffer can never return to a driver that has another one under its number.
+//!
+//! Readers keep descriptors of buffers that they know. So a resting buffer first gets a new
+//! name: under the old one readers are told to forget it, and it is removed when they have. One
+//! that somebody does not let go of rests on, and is still there when it is needed: whatever
+//! readers do, there is no more memory than the queue knows of.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +37,10 @@ pub(super) trait Driver: Send + Sync + 'static {
     fn stream_on(&self) -> Result<()>;
     /// Ends it; the driver gives up every buffer.
     fn stream_off(&self) -> Result<()>;
+    /// Whether somebody outside of this process still has the memory of a buffer.
+    fn is_shared(&self, buffer: &Buffer) -> bool;
+    /// Gives one buffer back to the system that the driver does not have.
+    fn remove(&self, index: u32) -> Result<()>;
     /// Gives all buffers back to the system, as far as nobody holds them.
     fn release(&self) -> Result<()>;
 }
@@ -64,15 +75,24 @@ impl Driver for DeviceQueue {
         sys::stream_off(self.as_fd(), self.queue)
     }
 
+    fn is_shared(&self, buffer: &Buffer) -> bool {
+        buffer.is_shared()
+    }
+
+    fn remove(&self, index: u32) -> Result<()> {
+        sys::remove_buffer(self.as_fd(), self.queue, index)
+    }
+
     fn release(&self) -> Result<()> {
         sys::request_buffers(self.as_fd(), self.queue, 0).map(|_| ())
     }
 }
 
-/// One allocation of a driver's buffers. Closing it (by dropping it) stops the driver.
+/// A driver's buffers. Closing it (by dropping it) stops the driver.
 pub(super) struct BufferQueue<D: Driver> {
     driver: Arc<D>,
-    buffers: Vec<Arc<Buffer>>,
+    /// By number; `None` under a number that no buffer has.
+    buffers: Vec<Option<Arc<Buffer>>>,
     book: Arc<Book<D>>,
 }
 
@@ -84,16 +104,43 @@ struct Entries<D> {
     /// Away once the queue is closed: then nothing goes to the driver any more.
     driver: Option<Arc<D>>,
     streaming: bool,
+    /// By number.
     slots: Vec<Slot>,
+    /// So many of those that come home next shall rest.
+    to_rest: u32,
     refused: Refused,
 }
 
 /// Who has a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Slot {
+    /// It goes to the driver as soon as that is possible.
     Nobody,
     Driver,
     Reader,
+    /// Nobody, and it shall not go to the driver.
+    Resting,
+    /// As before, and it has a new name, which no reader knows.
+    Renamed,
+    /// There is no buffer of this number.
+    Absent,
+}
+
+impl Slot {
+    fn rests(self) -> bool {
+        matches!(self, Self::Resting | Self::Renamed)
+    }
+}
+
+/// What came of letting buffers go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct LetGo {
+    /// Buffers that readers are to forget.
+    pub(super) renamed: u32,
+    /// Buffers that the system has back.
+    pub(super) removed: u32,
+    /// Why the driver kept one. It rests on, as do those after it.
+    pub(super) refused: Option<Errno>,
 }
 
 /// Buffers that the driver did not take back.
@@ -103,12 +150,24 @@ pub(super) struct Refused {
     pub(super) last: Option<Errno>,
 }
 
+/// Beyond all numbers of buffers: a queue of the kernel's (`MAX_BUFFER_INDEX` of videobuf2) has
+/// no more. A driver that gives another one is not to be believed.
+const INDEX_END: u32 = 1 << 15;
+
 /// How many buffers are where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Holders {
     pub(super) driver: u32,
     pub(super) readers: u32,
     pub(super) nobody: u32,
+    pub(super) resting: u32,
+}
+
+impl Holders {
+    /// Buffers that there are.
+    pub(super) fn all(self) -> u32 {
+        self.driver + self.readers + self.nobody + self.resting
+    }
 }
 
 /// Why a queue does not start.
@@ -142,6 +201,10 @@ impl<D: Driver> Entries<D> {
     fn count(&self, slot: Slot) -> u32 {
         self.slots.iter().filter(|held| **held == slot).count() as u32
     }
+
+    fn resting(&self) -> u32 {
+        self.slots.iter().filter(|slot| slot.rests()).count() as u32
+    }
 }
 
 impl<D: Driver> Book<D> {
@@ -154,9 +217,10 @@ impl<D: Driver> Book<D> {
 impl<D: Driver> Home for Book<D> {
     fn take_back(&self, slot: u32) {
         let mut entries = self.lock();
+        let rests = entries.to_rest > 0;
         if let Some(held) = entries.slots.get_mut(slot as usize) {
-            *held = Slot::Nobody;
-            entries.offer(slot as usize);
+            *held = if rests { Slot::Resting } else { Slot::Nobody };
+            if rests { entries.to_rest -= 1 } else { entries.offer(slot as usize) }
         }
     }
 }
@@ -165,8 +229,9 @@ impl<D: Driver> BufferQueue<D> {
     /// A queue of these buffers, which are numbered as the driver numbers them, stopped.
     pub(super) fn new(driver: Arc<D>, buffers: Vec<Arc<Buffer>>) -> Self {
         let slots = vec![Slot::Nobody; buffers.len()];
-        let entries =
-            Entries { driver: Some(Arc::clone(&driver)), streaming: false, slots, refused: Refused::default() };
+        let buffers = buffers.into_iter().map(Some).collect();
+        let refused = Refused::default();
+        let entries = Entries { driver: Some(Arc::clone(&driver)), streaming: false, slots, to_rest: 0, refused };
         Self { driver, buffers, book: Arc::new(Book { entries: Mutex::new(entries) }) }
     }
 
@@ -175,9 +240,86 @@ impl<D: Driver> BufferQueue<D> {
         &self.driver
     }
 
-    /// Its buffers.
-    pub(super) fn buffers(&self) -> &[Arc<Buffer>] {
-        &self.buffers
+    /// The buffer of that number.
+    pub(super) fn buffer(&self, index: u32) -> Option<&Arc<Buffer>> {
+        self.buffers.get(index as usize)?.as_ref()
+    }
+
+    /// Whether a new buffer may have that number: none has it, and it is one that a kernel
+    /// gives.
+    pub(super) fn is_free(&self, index: u32) -> bool {
+        index < INDEX_END && self.buffer(index).is_none()
+    }
+
+    /// Takes in a buffer that the driver has made under a number that
+    /// [is free](Self::is_free), and gives it to the driver. None is to rest now.
+    pub(super) fn add(&mut self, index: u32, buffer: Arc<Buffer>) {
+        let index = index as usize;
+        let len = self.buffers.len().max(index + 1);
+        self.buffers.resize(len, None);
+        self.buffers[index] = Some(buffer);
+        let mut entries = self.book.lock();
+        entries.to_rest = 0;
+        entries.slots.resize(len, Slot::Absent);
+        entries.slots[index] = Slot::Nobody;
+        entries.offer(index);
+    }
+
+    /// From now on the next `count` buffers that come home rest.
+    pub(super) fn rest(&self, count: u32) {
+        self.book.lock().to_rest = count;
+    }
+
+    /// No buffer is to rest any more; returns how many that did are back in use.
+    pub(super) fn wake(&self) -> u32 {
+        let mut entries = self.book.lock();
+        entries.to_rest = 0;
+        let resting = entries.resting();
+        for slot in entries.slots.iter_mut().filter(|slot| slot.rests()) {
+            *slot = Slot::Nobody;
+        }
+        entries.offer_all();
+        resting
+    }
+
+    /// Renames what rests, and gives back to the system what had been renamed before, unless
+    /// somebody still has it.
+    pub(super) fn let_go(&mut self) -> LetGo {
+        let mut gone = LetGo::default();
+        for index in 0..self.buffers.len() {
+            // Nobody else does anything to a resting buffer: the lock need not be held while
+            // its memory is freed.
+            let slot = self.book.lock().slots.get(index).copied();
+            let now = match (slot, self.buffers[index].take()) {
+                (Some(Slot::Resting), Some(buffer)) => match Arc::try_unwrap(buffer) {
+                    Ok(buffer) => {
+                        self.buffers[index] = Some(Arc::new(buffer.renamed()));
+                        gone.renamed += 1;
+                        Slot::Renamed
+                    }
+                    // Its last frame is just being dropped, on another thread.
+                    Err(buffer) => {
+                        self.buffers[index] = Some(buffer);
+                        continue;
+                    }
+                },
+                (Some(Slot::Renamed), Some(buffer)) if !self.driver.is_shared(&buffer) => {
+                    if let Err(errno) = self.driver.remove(index as u32) {
+                        self.buffers[index] = Some(buffer);
+                        gone.refused = Some(errno);
+                        return gone;
+                    }
+                    gone.removed += 1;
+                    Slot::Absent
+                }
+                (_, buffer) => {
+                    self.buffers[index] = buffer;
+                    continue;
+                }
+            };
+            self.book.lock().slots[index] = now;
+        }
+        gone
     }
 
     /// Where its buffers go when readers are done.
@@ -242,6 +384,7 @@ impl<D: Driver> BufferQueue<D> {
             driver: entries.count(Slot::Driver),
             readers: entries.count(Slot::Reader),
             nobody: entries.count(Slot::Nobody),
+            resting: entries.resting(),
         }
     }
 
@@ -267,4 +410,4 @@ impl<D: Driver> fmt::Debug for BufferQueue<D> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

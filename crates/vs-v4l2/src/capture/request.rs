@@ -33,15 +33,37 @@ pub struct CaptureRequest {
     pub rate: Option<Rate>,
     /// Buffers, [`MIN_BUFFERS`] to [`MAX_BUFFERS`]; values outside are taken as the bound.
     pub buffers: u32,
+    /// Buffers beyond those, for as long as readers hold many; with `buffers` no more than
+    /// [`MAX_BUFFERS`].
+    pub spares: u32,
+    /// Buffers that the driver shall have while readers hold others. It gets a spare one when
+    /// it has fewer ([`Camera::top_up`](super::Camera::top_up)).
+    pub floor: u32,
     /// Whether each memory gets a second descriptor that can be written through
     /// ([`Memory::writable`](vs_frame::Memory::writable)), for readers that map no other way.
     /// Whoever is given it can change the pictures that everybody sees.
     pub writable: bool,
 }
 
+impl CaptureRequest {
+    /// The same within the bounds.
+    pub(super) fn within_bounds(&self) -> Self {
+        let buffers = self.buffers.clamp(MIN_BUFFERS, MAX_BUFFERS);
+        Self { buffers, spares: self.spares.min(MAX_BUFFERS - buffers), ..self.clone() }
+    }
+}
+
 impl Default for CaptureRequest {
     fn default() -> Self {
-        Self { fourcc: None, size: None, rate: None, buffers: DEFAULT_BUFFERS, writable: false }
+        Self {
+            fourcc: None,
+            size: None,
+            rate: None,
+            buffers: DEFAULT_BUFFERS,
+            spares: 0,
+            floor: MIN_BUFFERS,
+            writable: false,
+        }
     }
 }
 
@@ -77,6 +99,13 @@ pub enum Adjustment {
         /// What the driver allocated.
         got: u32,
     },
+    /// Fewer spares.
+    Spares {
+        /// What was asked for.
+        wanted: u32,
+        /// What the driver can add while it streams.
+        got: u32,
+    },
 }
 
 impl fmt::Display for Adjustment {
@@ -89,6 +118,10 @@ impl fmt::Display for Adjustment {
             }
             Self::Rate { wanted, got } => write!(f, "{got} frames/s instead of {wanted}"),
             Self::Buffers { wanted, got } => write!(f, "{got} buffers instead of {wanted}"),
+            Self::Spares { wanted, got: 0 } => {
+                write!(f, "no spares instead of {wanted}, for its driver cannot add buffers")
+            }
+            Self::Spares { wanted, got } => write!(f, "{got} spares instead of {wanted}"),
         }
     }
 }
@@ -100,6 +133,7 @@ pub(super) struct Answer {
     pub(super) size: (u32, u32),
     pub(super) rate: Rate,
     pub(super) buffers: u32,
+    pub(super) spares: u32,
 }
 
 /// Compares a request with its answer.
@@ -108,11 +142,13 @@ pub(super) fn adjustments(request: &CaptureRequest, answer: &Answer) -> Vec<Adju
     let size = request.size.filter(|wanted| *wanted != answer.size);
     let rate = request.rate.filter(|wanted| !same_rate(*wanted, answer.rate));
     let buffers = Some(request.buffers).filter(|wanted| *wanted != answer.buffers);
+    let spares = Some(request.spares).filter(|wanted| *wanted != answer.spares);
     [
         format.map(|wanted| Adjustment::Format { wanted, got: answer.fourcc }),
         size.map(|wanted| Adjustment::Size { wanted, got: answer.size }),
         rate.map(|wanted| Adjustment::Rate { wanted, got: answer.rate }),
         buffers.map(|wanted| Adjustment::Buffers { wanted, got: answer.buffers }),
+        spares.map(|wanted| Adjustment::Spares { wanted, got: answer.spares }),
     ]
     .into_iter()
     .flatten()
@@ -123,12 +159,19 @@ pub(super) fn adjustments(request: &CaptureRequest, answer: &Answer) -> Vec<Adju
 mod tests {
     use super::*;
 
-    const ANSWER: Answer = Answer { fourcc: FourCc::YUYV, size: (640, 480), rate: Rate::fps(25), buffers: 4 };
+    const ANSWER: Answer =
+        Answer { fourcc: FourCc::YUYV, size: (640, 480), rate: Rate::fps(25), buffers: 4, spares: 0 };
 
     #[test]
     fn what_was_left_open_is_never_adjusted() {
         let request = CaptureRequest { buffers: 4, ..CaptureRequest::default() };
         assert_eq!(adjustments(&request, &ANSWER), []);
+    }
+
+    #[test]
+    fn spares_fit_into_the_kernels_bound() {
+        let request = CaptureRequest { buffers: 30, spares: 20, ..CaptureRequest::default() };
+        assert_eq!(request.within_bounds().spares, 2);
     }
 
     #[test]
@@ -138,7 +181,8 @@ mod tests {
             size: Some((800, 600)),
             rate: Some(Rate::fps(30)),
             buffers: 8,
-            writable: false,
+            spares: 4,
+            ..CaptureRequest::default()
         };
         let said: Vec<_> = adjustments(&request, &ANSWER).iter().map(ToString::to_string).collect();
         let expected = [
@@ -146,6 +190,7 @@ mod tests {
             "size 640x480 instead of 800x600",
             "25 frames/s instead of 30",
             "4 buffers instead of 8",
+            "no spares instead of 4, for its driver cannot add buffers",
         ];
         assert_eq!(said, expected);
     }

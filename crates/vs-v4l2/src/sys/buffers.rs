@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `VIDIOC_REQBUFS`, `VIDIOC_EXPBUF`, `VIDIOC_QBUF`, `VIDIOC_DQBUF`, `VIDIOC_STREAMON` and `-OFF`.
+//! `VIDIOC_REQBUFS`, `VIDIOC_CREATE_BUFS`, `VIDIOC_REMOVE_BUFS`, `VIDIOC_EXPBUF`, `VIDIOC_QBUF`,
+//! `VIDIOC_DQBUF`, `VIDIOC_STREAMON` and `-OFF`.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use v4l2r::ioctl::{
@@ -35,6 +36,55 @@ pub(crate) fn request_buffers(fd: BorrowedFd<'_>, queue: QueueType, count: u32) 
     let none = MemoryConsistency::empty();
     let got: usize = retry(|| ioctl::reqbufs(&fd, queue, MemoryType::Mmap, count, none).map_err(errno))?;
     u32::try_from(got).map_err(|_| Errno::PROTO)
+}
+
+/// What a driver can do about the number of its buffers while it streams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Elasticity {
+    /// Buffers that the queue can have.
+    pub(crate) max: u32,
+    /// Whether it can give single ones back (`VIDIOC_REMOVE_BUFS`, from Linux 6.10).
+    pub(crate) removes: bool,
+}
+
+/// Asks whether buffers can be added. `ENOTTY`: never.
+pub(crate) fn elasticity(fd: BorrowedFd<'_>, queue: QueueType) -> Result<Elasticity> {
+    // With a count of 0 nothing is created, and the rest is checked and answered (kernel doc,
+    // "ioctl VIDIOC_CREATE_BUFS").
+    let answer = create(fd, queue, 0)?;
+    Ok(Elasticity {
+        max: match answer.capabilities & bindings::V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS {
+            0 => bindings::VIDEO_MAX_FRAME,
+            _ => answer.max_num_buffers,
+        },
+        removes: answer.capabilities & bindings::V4L2_BUF_CAP_SUPPORTS_REMOVE_BUFS != 0,
+    })
+}
+
+/// Adds one buffer for the format that is set now; returns its number, which need not follow
+/// the others.
+pub(crate) fn create_buffer(fd: BorrowedFd<'_>, queue: QueueType) -> Result<u32> {
+    let created = create(fd, queue, 1)?;
+    // Some drivers give less than they were asked for, and call that success.
+    if created.count == 0 { Err(Errno::NOMEM) } else { Ok(created.index) }
+}
+
+fn create(fd: BorrowedFd<'_>, queue: QueueType, count: u32) -> Result<bindings::v4l2_create_buffers> {
+    let format: bindings::v4l2_format = retry(|| ioctl::g_fmt(&fd, queue).map_err(errno))?;
+    retry(|| ioctl::create_bufs(&fd, count, MemoryType::Mmap, format).map_err(errno))
+}
+
+nix::ioctl_readwrite!(vidioc_remove_bufs, b'V', 104, bindings::v4l2_remove_buffers);
+
+/// Gives one buffer back to the system. The driver must not have it; whoever has a descriptor
+/// of its memory keeps that.
+pub(crate) fn remove_buffer(fd: BorrowedFd<'_>, queue: QueueType, index: u32) -> Result<()> {
+    let mut range = bindings::v4l2_remove_buffers { index, count: 1, type_: queue as u32, ..Default::default() };
+    retry(|| {
+        // SAFETY: `range` is the structure that this request reads, alive for the call.
+        let removed = unsafe { vidioc_remove_bufs(fd.as_raw_fd(), &raw mut range) };
+        removed.map(|_| ()).map_err(|error| Errno::from_raw_os_error(error as i32))
+    })
 }
 
 /// What a descriptor of a buffer allows.

@@ -16,7 +16,10 @@ use rustix::io::Errno;
 use v4l2r::bindings;
 use v4l2r::ioctl::{Capabilities, IntoErrno};
 
-pub(crate) use buffers::{Dequeued, Export, dequeue, enqueue, export, request_buffers, stream_off, stream_on};
+pub(crate) use buffers::{
+    Dequeued, Elasticity, Export, create_buffer, dequeue, elasticity, enqueue, export, remove_buffer, request_buffers,
+    stream_off, stream_on,
+};
 pub(crate) use enumerate::{formats, frame_sizes};
 pub(crate) use events::{next_event, subscribe};
 pub(crate) use format::{PixFormat, PixPlane, get_format, get_rate, set_format, set_rate};
