@@ -148,7 +148,7 @@ impl CameraSource {
                 Some(Captured::Frame(_)) if (self.camera.queued() as usize) < SOURCE_FLOOR - 1 => {
                     // The driver must not run dry because of readers: this one goes back.
                     self.no_buffer += 1;
-                    return Ok(Event::NoBuffer);
+                    return Ok(Event::NoBuffer(None));
                 }
                 Some(Captured::Frame(frame)) => return Ok(Event::Frame(frame)),
                 Some(Captured::Corrupt { .. }) => return Ok(Event::Corrupt),

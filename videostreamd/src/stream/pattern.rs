@@ -99,7 +99,11 @@ impl PatternSource {
             let mut guard = self.timer.readable().await?;
             let mut expirations = [0u8; 8];
             match rustix::io::read(guard.get_inner(), &mut expirations) {
-                Ok(_) => break,
+                Ok(_) => {
+                    // A tick that has been read leaves nothing to read.
+                    guard.clear_ready();
+                    break;
+                }
                 Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
                 Err(error) => return Err(error).context("cannot read the timer"),
             }
@@ -125,9 +129,14 @@ impl PatternSource {
 
     fn paint(&mut self, serial: u64, missed: u64) -> anyhow::Result<Event> {
         let capture_ns = self.capture_ns(self.tick);
-        let Some(mut slot) = self.pool.acquire()? else {
+        // The pool has what it began with: that it cannot have more ends nothing.
+        let (slot, cause) = match self.pool.acquire() {
+            Ok(slot) => (slot, None),
+            Err(error) => (None, Some(error)),
+        };
+        let Some(mut slot) = slot else {
             self.counts.no_buffer += 1;
-            return Ok(Event::NoBuffer);
+            return Ok(Event::NoBuffer(cause));
         };
         slot.write(|memories| self.pattern.render(serial, capture_ns, memories))??;
         let format = self.pool.format();

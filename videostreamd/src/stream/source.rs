@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryKind};
+use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryError, MemoryKind};
 use vs_ipc::wire::StreamState;
 
 use super::camera::CameraSource;
@@ -48,8 +48,8 @@ pub enum Plan {
 pub enum Event {
     /// Here it is.
     Frame(Frame),
-    /// There was one, but no buffer could be spared for it.
-    NoBuffer,
+    /// There was one, but no buffer could be spared for it; why none could be added, if that failed.
+    NoBuffer(Option<MemoryError>),
     /// The driver delivered a damaged picture; it is not published.
     Corrupt,
     /// Here is a frame that another host has lent.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
-use vs_frame::{Format, Frame, Memory, MemoryKind};
+use vs_frame::{Format, Frame, Memory, MemoryError, MemoryKind};
 use vs_ipc::host::{Host, HostOptions};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
@@ -110,7 +110,7 @@ impl StreamThread {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Frame(frame) => self.on_frame(&frame, u64::MAX),
-            Event::NoBuffer => self.pass_over(),
+            Event::NoBuffer(cause) => self.pass_over(cause.as_ref()),
             Event::Lent { frame, until_ns } => self.on_lent(frame, until_ns),
             Event::Withdrawn(withdrawn) => {
                 let missed = self.host.withdraw(|frame| match withdrawn {
@@ -141,9 +141,10 @@ impl StreamThread {
         }
     }
 
-    fn pass_over(&mut self) {
+    fn pass_over(&mut self, cause: Option<&MemoryError>) {
         if self.trouble.no_buffer == 0 {
-            tracing::warn!(stream = self.name(), "no buffer to spare: frames are being dropped");
+            let cause = cause.map(tracing::field::display);
+            tracing::warn!(stream = self.name(), cause, "no buffer to spare: frames are being dropped");
         }
         self.trouble.no_buffer += 1;
         self.host.pass_over();
@@ -163,7 +164,7 @@ impl StreamThread {
         if source.spare() == 0 && source.lent() > 1 {
             source.passed_over();
             drop(frame);
-            return self.pass_over();
+            return self.pass_over(None);
         }
         self.note_format(&frame);
         self.on_frame(&frame, until_ns);
