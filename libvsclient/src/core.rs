@@ -120,9 +120,9 @@ impl Core {
                 self.status = status.clone();
                 Event::State(status)
             }
-            Incoming::Revoked { serial } => {
+            Incoming::Revoked { serial, reason } => {
                 self.tracker.counters.revoked += 1;
-                Event::Revoked { serial }
+                Event::Revoked { serial, reason }
             }
             Incoming::Locked(reply) => Event::Locked(reply),
             Incoming::Goodbye(goodbye) => return Taken::Goodbye(goodbye),

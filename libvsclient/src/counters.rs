@@ -22,7 +22,7 @@ pub struct Counters {
     /// Frames before which the source itself had lost something
     /// ([`FrameFlags::GAP`](crate::FrameFlags::GAP)).
     pub source_gaps: u64,
-    /// Leases that ended because their deadline passed.
+    /// Frames that the host took back, for whatever [reason](crate::RevokeReason).
     pub revoked: u64,
     /// Connections made, the first included.
     pub connections: u64,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vs_frame::Format;
 use vs_ipc::client::{LockReply, ReceivedFrame, Session, StreamStatus};
 
-use crate::{ConnectError, ReceiveError};
+use crate::{ConnectError, ReceiveError, RevokeReason};
 
 /// Something that happened. A client's first events are `Connected` and `State`.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub enum Event {
     Revoked {
         /// Serial of the frame.
         serial: u64,
+        /// Why.
+        reason: RevokeReason,
     },
     /// The answer to a [`Frame::lock`](crate::Frame::lock).
     Locked(LockReply),

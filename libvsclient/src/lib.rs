@@ -73,4 +73,4 @@ pub use vs_ipc::client::{
     StreamStatus,
 };
 pub use vs_ipc::histogram::Histogram;
-pub use vs_ipc::wire::{GoodbyeReason, LockStatus, Mode, SkipReason, StreamState};
+pub use vs_ipc::wire::{GoodbyeReason, LockStatus, Mode, RevokeReason, SkipReason, StreamState};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
-use vs_ipc::wire::{self, GoodbyeReason, LockStatus, Message, Mode, SkipReason, StreamState};
+use vs_ipc::wire::{self, GoodbyeReason, LockStatus, Message, Mode, RevokeReason, SkipReason, StreamState};
 
 /// The page, cut at its third-level headings.
 fn sections() -> BTreeMap<String, String> {
@@ -81,7 +81,7 @@ fn tables_are_the_structs() {
     check_message!("LOCK_REQUEST", LockRequest: request serial lease_ns);
     check_message!("LOCK_RESPONSE", LockResponse: request serial status reserved deadline_ns);
     check_message!("UNLOCK_REQUEST", UnlockRequest: serial);
-    check_message!("REVOKED", Revoked: serial);
+    check_message!("REVOKED", Revoked: serial reason reserved);
     check_message!("BUFFER_RETIRED", BufferRetired: buffer);
     check_message!("GOODBYE", Goodbye: reason major minor text_len reserved);
     check_message!("UNLOCK_PAGE", UnlockPage: entries reserved);
@@ -114,6 +114,7 @@ fn codes_are_the_enums() {
     check_codes("State", StreamState::ALL, StreamState::code, StreamState::name);
     check_codes("Lock status", LockStatus::ALL, LockStatus::code, LockStatus::name);
     check_codes("Skip reason", SkipReason::ALL, SkipReason::code, SkipReason::name);
+    check_codes("Revoke reason", RevokeReason::ALL, RevokeReason::code, RevokeReason::name);
     check_codes("Goodbye reason", GoodbyeReason::ALL, GoodbyeReason::code, GoodbyeReason::name);
     let flags: Vec<_> = vs_frame::FrameFlags::all().iter_names().collect();
     let bit = |(_, flag): (&str, vs_frame::FrameFlags)| flag.bits().trailing_zeros();

@@ -97,8 +97,8 @@ dicts! {
         delivered: u64,
         /// Frames not delivered to a client, by reason.
         skipped: HashMap<String, u64>,
-        /// Leases taken back.
-        revoked: u64,
+        /// Leases taken back, by reason.
+        revoked: HashMap<String, u64>,
         /// Connections ended by the daemon, by reason.
         goodbyes: HashMap<String, u64>,
         /// What the source counted: `captured`, `corrupt`, `lost`, `no-buffer`.
@@ -162,8 +162,8 @@ dicts! {
         delivered: u64,
         /// Frames it did not get, by reason.
         skipped: HashMap<String, u64>,
-        /// Leases taken back from it.
-        revoked: u64,
+        /// Leases taken back from it, by reason.
+        revoked: HashMap<String, u64>,
         /// Its unlocks of frames that it did not hold.
         stray_unlocks: u64,
         /// Times that the host did not listen to it for a while: it sent too many messages.
@@ -192,8 +192,8 @@ dicts! {
         delivered: u64,
         /// Frames it did not get, by reason.
         skipped: HashMap<String, u64>,
-        /// Leases taken back from it.
-        revoked: u64,
+        /// Leases taken back from it, by reason.
+        revoked: HashMap<String, u64>,
         /// Frames it held at the end.
         held: u32,
         /// Since when, in ns of `CLOCK_MONOTONIC`.
@@ -395,6 +395,7 @@ mod tests {
             ("id", value(7u64)),
             ("held-max", value(3u32)),
             ("skipped", value(HashMap::from([("no-credit".to_owned(), 2u64)]))),
+            ("revoked", value(HashMap::from([("withdrawn".to_owned(), 1u64)]))),
             ("of-the-future", value(vec![("a".to_owned(), 1u8)])),
         ]);
         let stream = dict([
@@ -424,16 +425,19 @@ mod tests {
         assert_eq!((stream.format.fourcc.as_str(), stream.format.rate), ("NV12", (30, 1)));
         assert_eq!(stream.state, "");
         let client = &stream.clients[0];
-        assert_eq!((client.id, client.held_max, client.skipped["no-credit"]), (7, 3, 2));
+        assert_eq!(
+            (client.id, client.held_max, client.skipped["no-credit"], client.revoked["withdrawn"]),
+            (7, 3, 2, 1)
+        );
         assert_eq!(all.recordings[0].0, 3);
         assert_eq!(all.recordings[0].1.progress.frames, 150);
     }
 
     #[test]
     fn a_property_is_read_like_a_whole_object() {
-        let counters = value(dict([("published", value(9u64)), ("revoked", value(1u64))]));
+        let counters = value(dict([("published", value(9u64)), ("held", value(1u32))]));
         let counters = Counters::try_from(counters).unwrap();
-        assert_eq!((counters.published, counters.revoked, counters.delivered), (9, 1, 0));
+        assert_eq!((counters.published, counters.held, counters.delivered), (9, 1, 0));
         assert!(Counters::try_from(value(9u64)).is_err());
     }
 }

@@ -56,4 +56,7 @@ pub use vs_frame::{
     WriteSlot,
 };
 pub use vs_ipc::histogram::Histogram;
-pub use vs_ipc::host::{BindError, ClientSnapshot, Departure, Host, HostError, HostOptions, HostSnapshot, Skips};
+pub use vs_ipc::host::{
+    BindError, ByReason, ClientSnapshot, Departure, Host, HostError, HostOptions, HostSnapshot, Reason, Revocations,
+    Skips,
+};

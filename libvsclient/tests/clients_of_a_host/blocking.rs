@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use vs_ipc::wire::{GoodbyeReason, StreamState};
-use vsclient::{Ended, Event, LockError, LockStatus, MapError, Mode, ReceiveError, SkipReason};
+use vsclient::{Ended, Event, LockError, LockStatus, MapError, Mode, ReceiveError, RevokeReason, SkipReason};
 
 use crate::stage::{BUFFERS, Stage, TIMEOUT, value};
 
@@ -23,7 +23,7 @@ fn frames_arrive_whole_and_in_order_and_go_back() {
     stage.until_all_is_returned();
     let host = stage.run(|host, _| host.snapshot());
     assert_eq!((host.clients[0].name.as_str(), host.clients[0].delivered), ("tester", 100));
-    assert_eq!((host.clients[0].stray_unlocks, host.clients[0].revoked), (0, 0));
+    assert_eq!((host.clients[0].stray_unlocks, host.clients[0].revoked.total()), (0, 0));
     // Both sides have timed each frame.
     assert_eq!((client.latency().count(), host.capture_latency.count()), (100, 100));
     assert_eq!((host.clients[0].lease_hold.count(), host.lease_hold.count()), (100, 100));
@@ -103,7 +103,7 @@ fn a_lease_ends_and_the_frame_knows() {
     let map = frame.map().unwrap();
     loop {
         match client.next_event(TIMEOUT).unwrap().unwrap() {
-            Event::Revoked { serial } => break assert_eq!(serial, 1),
+            Event::Revoked { serial, reason } => break assert_eq!((serial, reason), (1, RevokeReason::Deadline)),
             Event::Frame(frame) => panic!("{frame:?}"),
             _ => {}
         }
@@ -122,10 +122,10 @@ fn a_client_that_hangs_holds_nothing_after_its_first_deadline() {
     let stage = Stage::with(|options| options.lease_ns = 1_000_000);
     let mut client = stage.client().connect().unwrap();
     stage.publish(1);
-    stage.until(|host| host.revoked == 1);
+    stage.until(|host| host.revoked.by(RevokeReason::Deadline) == 1);
     stage.publish_all(2..=9);
     let host = stage.run(|host, _| host.snapshot());
-    assert_eq!((host.clients[0].held, host.revoked), (0, 1));
+    assert_eq!((host.clients[0].held, host.revoked.total()), (0, 1));
     // The newest can still come: it is not lost before there is a newer one.
     assert_eq!(host.clients[0].skipped.by(SkipReason::NotReading), 7);
     // It wakes up, answers, and is served again: at once, if the newest is not stale by then.

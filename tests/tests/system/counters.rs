@@ -105,13 +105,13 @@ fn whoever_has_gone_can_be_asked_why() {
     // One holds its frame beyond the deadline; then it leaves by itself.
     let mut late = builder(&rig.socket("a")).name("late").credits(1).connect().unwrap();
     let frame = next(&mut late);
-    let revoked = rig.client_that("a", "late", |client| client.revoked > 0);
+    let revoked = rig.client_that("a", "late", |client| client.revoked["deadline"] > 0);
     assert!(revoked.lease_hold.max >= 100_000_000, "a lease that ended by its deadline was held until then");
     drop(frame);
     drop(late);
     let left = gone(&rig, "the client that left", |gone| gone.name == "late");
     assert_eq!((left.reason.as_str(), left.text.as_str(), left.times, left.pid), ("", "", 1, pid()));
-    assert!(left.revoked >= 1 && left.delivered >= 1 && left.connected < left.left, "{left:?}");
+    assert!(left.revoked["deadline"] >= 1 && left.delivered >= 1 && left.connected < left.left, "{left:?}");
 
     // One speaks another protocol.
     let rubbish = || {

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 use system_tests::client::{Checker, builder, next};
 use system_tests::{PATIENCE, Peer, Rig, Witness, eventually};
-use vsclient::{Ended, Event, Mode};
+use vsclient::{Ended, Event, Mode, RevokeReason};
 
 const CONFIG: &str = "\
 [stream.a]
@@ -75,7 +76,7 @@ fn frames_of_killed_clients_are_back_at_once() {
     };
     Checker::default().check(&frame).unwrap();
     assert_eq!(rig.stream("a").clients.len(), 1);
-    assert_eq!(rig.stream("a").counters.revoked, 0);
+    assert_eq!(rig.stream("a").counters.revoked.values().sum::<u64>(), 0);
 }
 
 #[test]
@@ -93,11 +94,26 @@ fn a_lease_that_is_overdrawn_is_revoked_and_until_then_the_frame_is_whole() {
         }
     };
     assert!(checks > 0 && error == Ended::Expired.to_string(), "{error}");
+    // Before it answers it gets no frame that could be revoked as well.
+    let info = rig.client_that("a", "slow", |client| client.revoked["deadline"] == 1);
+    assert_eq!(info.revoked["withdrawn"], 0);
+    let stream = &rig.ask(&["status", "a"])["streams"][0];
+    let of_slow = stream["clients"].as_array().unwrap().iter().find(|client| client["name"] == "slow").unwrap();
+    for revoked in [&stream["revoked"], &of_slow["revoked"]] {
+        assert_eq!(revoked, &json!({ "deadline": 1, "withdrawn": 0 }));
+    }
+    let told =
+        rig.metrics().get("videostream_client_leases_revoked_total", &[("client", "slow"), ("reason", "deadline")]);
+    assert_eq!(told, 1.0);
     let event = client.next_event(PATIENCE).unwrap().unwrap();
-    assert!(matches!(event, Event::Revoked { serial } if serial == frame.serial()), "{event:?}");
+    let why = match event {
+        Event::Revoked { serial, reason } if serial == frame.serial() => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why, RevokeReason::Deadline);
     assert_eq!(checker.check(&frame), Err(Ended::Revoked.to_string()));
     assert!(next(&mut client).serial() > frame.serial());
-    let info = rig.client_that("a", "slow", |client| client.revoked == 1);
+    let info = rig.client_that("a", "slow", |client| client.delivered >= 2);
     assert_eq!(info.stray_unlocks, 0);
     witness.all_was_well();
 }

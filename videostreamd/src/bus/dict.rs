@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 
 use vs_ipc::histogram::Histogram;
-use vs_ipc::host::Skips;
-use vs_ipc::wire::SkipReason;
+use vs_ipc::host::{ByReason, Reason};
 use zbus::zvariant::{OwnedValue, Value};
 
 /// `a{sv}`
@@ -18,9 +17,9 @@ pub(super) fn dict<const N: usize>(entries: [(&str, Value<'_>); N]) -> Dict {
     entries.into_iter().filter_map(own).collect()
 }
 
-/// `a{st}`: skips by the names of their reasons.
-pub(super) fn skips(skips: &Skips) -> HashMap<String, u64> {
-    SkipReason::ALL.iter().map(|reason| (reason.name().to_owned(), skips.by(*reason))).collect()
+/// `a{st}`: counts by the names of their reasons.
+pub(super) fn by_reason<R: Reason, const N: usize>(counts: &ByReason<R, N>) -> HashMap<String, u64> {
+    counts.iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect()
 }
 
 /// `a{sv}`: a distribution of durations.

@@ -10,7 +10,7 @@ use zbus::object_server::InterfaceRef;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
-use super::dict::{Dict, dict, distribution, skips};
+use super::dict::{Dict, by_reason, dict, distribution};
 use super::path;
 use super::tasks::Tasks;
 use crate::control::{Control, StreamEntry};
@@ -166,8 +166,8 @@ fn counters(snapshot: &StreamSnapshot) -> Dict {
     dict([
         ("published", Value::from(*published)),
         ("delivered", Value::from(*delivered)),
-        ("skipped", Value::from(skips(skipped))),
-        ("revoked", Value::from(*revoked)),
+        ("skipped", Value::from(by_reason(skipped))),
+        ("revoked", Value::from(by_reason(revoked))),
         ("goodbyes", Value::from(goodbyes)),
         ("source", Value::from(source_counts(source))),
         ("buffers", Value::from(buffers.all)),
@@ -200,8 +200,8 @@ fn client(client: &ClientSnapshot) -> Dict {
         ("held", Value::from(client.held as u32)),
         ("held-max", Value::from(client.held_max as u32)),
         ("delivered", Value::from(client.delivered)),
-        ("skipped", Value::from(skips(&client.skipped))),
-        ("revoked", Value::from(client.revoked)),
+        ("skipped", Value::from(by_reason(&client.skipped))),
+        ("revoked", Value::from(by_reason(&client.revoked))),
         ("stray-unlocks", Value::from(client.stray_unlocks)),
         ("muted", Value::from(client.muted)),
         ("connected", Value::from(client.connected_ns)),
@@ -218,8 +218,8 @@ fn departure(departure: &Departure) -> Dict {
         ("reason", Value::from(departure.reason.map_or("", |reason| reason.name()))),
         ("text", Value::from(departure.text.clone())),
         ("delivered", Value::from(departure.delivered)),
-        ("skipped", Value::from(skips(&departure.skipped))),
-        ("revoked", Value::from(departure.revoked)),
+        ("skipped", Value::from(by_reason(&departure.skipped))),
+        ("revoked", Value::from(by_reason(&departure.revoked))),
         ("held", Value::from(departure.held as u32)),
         ("connected", Value::from(departure.connected_ns)),
         ("left", Value::from(departure.left_ns)),

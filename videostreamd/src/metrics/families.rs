@@ -2,10 +2,10 @@
 //! Which metrics there are. Reasons and states that have not occurred are told as 0, so that
 //! the first occurrence shows as an increase.
 
-use vs_ipc::host::{ClientSnapshot, HostSnapshot, Skips};
-use vs_ipc::wire::{GoodbyeReason, SkipReason, StreamState};
+use vs_ipc::host::{ByReason, ClientSnapshot, HostSnapshot, Reason};
+use vs_ipc::wire::{GoodbyeReason, StreamState};
 
-use super::exposition::{Exposition, Kind, Labels};
+use super::exposition::{Exposition, Family, Kind, Labels};
 use crate::stream::handle::StreamSnapshot;
 use crate::stream::source::{BufferCounts, Counts};
 
@@ -69,19 +69,13 @@ impl<'a> Stream<'a> {
 
 fn of_streams(text: &mut Exposition, streams: &[Stream<'_>]) {
     type Value = fn(&HostSnapshot) -> u64;
-    let plain: [(&str, Kind, &str, Value); 8] = [
+    let plain: [(&str, Kind, &str, Value); 7] = [
         ("videostream_stream_frames_published_total", Kind::Counter, "Frames published.", |host| host.published),
         (
             "videostream_stream_frames_delivered_total",
             Kind::Counter,
             "Frames sent, summed over all clients that there were.",
             |host| host.delivered,
-        ),
-        (
-            "videostream_stream_leases_revoked_total",
-            Kind::Counter,
-            "Leases that ended by their deadline, summed over all clients that there were.",
-            |host| host.revoked,
         ),
         ("videostream_stream_clients", Kind::Gauge, "Clients connected.", |host| host.clients.len() as u64),
         ("videostream_stream_leases_held", Kind::Gauge, "Leases that all clients together hold.", |host| {
@@ -113,7 +107,12 @@ fn of_streams(text: &mut Exposition, streams: &[Stream<'_>]) {
     let help = "Frames that a client did not get, by reason, summed over all clients that there were.";
     let mut family = text.family("videostream_stream_frames_skipped_total", Kind::Counter, help);
     for stream in streams {
-        skips(&stream.host.skipped, &[("stream", stream.name)], |labels, n| family.sample(labels, n));
+        by_reason(&mut family, &[("stream", stream.name)], &stream.host.skipped);
+    }
+    let help = "Leases that the daemon ended, by reason, summed over all clients that there were.";
+    let mut family = text.family("videostream_stream_leases_revoked_total", Kind::Counter, help);
+    for stream in streams {
+        by_reason(&mut family, &[("stream", stream.name)], &stream.host.revoked);
     }
     let help = "Connections that the daemon ended or refused, by reason.";
     let mut family = text.family("videostream_stream_goodbyes_total", Kind::Counter, help);
@@ -166,14 +165,8 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
         family.sample(&[stream, id, name, ("pid", &pid), ("uid", &uid), ("mode", client.snapshot.mode.name())], 1);
     }
     type Value = fn(&ClientSnapshot) -> u64;
-    let plain: [(&str, Kind, &str, Value); 7] = [
+    let plain: [(&str, Kind, &str, Value); 6] = [
         ("videostream_client_frames_delivered_total", Kind::Counter, "Frames sent to this client.", |c| c.delivered),
-        (
-            "videostream_client_leases_revoked_total",
-            Kind::Counter,
-            "Leases of this client that ended by their deadline.",
-            |client| client.revoked,
-        ),
         (
             "videostream_client_stray_unlocks_total",
             Kind::Counter,
@@ -201,7 +194,12 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
     let help = "Frames that this client did not get, by reason.";
     let mut family = text.family("videostream_client_frames_skipped_total", Kind::Counter, help);
     for client in clients() {
-        skips(&client.snapshot.skipped, &client.labels(), |labels, n| family.sample(labels, n));
+        by_reason(&mut family, &client.labels(), &client.snapshot.skipped);
+    }
+    let help = "Leases of this client that the daemon ended, by reason.";
+    let mut family = text.family("videostream_client_leases_revoked_total", Kind::Counter, help);
+    for client in clients() {
+        by_reason(&mut family, &client.labels(), &client.snapshot.revoked);
     }
     let help = "How long this client held a frame, until it unlocked it or its deadline passed.";
     let mut family = text.family("videostream_client_lease_hold_seconds", Kind::Histogram, help);
@@ -217,10 +215,10 @@ impl Client<'_> {
     }
 }
 
-fn skips(skips: &Skips, labels: Labels<'_>, mut sample: impl FnMut(Labels<'_>, u64)) {
-    for reason in SkipReason::ALL {
+fn by_reason<R: Reason, const N: usize>(family: &mut Family<'_>, labels: Labels<'_>, counts: &ByReason<R, N>) {
+    for (reason, count) in counts.iter() {
         let mut labels = labels.to_vec();
         labels.push(("reason", reason.name()));
-        sample(&labels, skips.by(*reason));
+        family.sample(&labels, count);
     }
 }

@@ -36,7 +36,7 @@ pub struct Stream {
     pub published: u64,
     pub delivered: u64,
     pub skipped: Reasons,
-    pub revoked: u64,
+    pub revoked: Reasons,
     pub goodbyes: Reasons,
     pub source_counters: Reasons,
     /// Buffers that the source has, those of them that are spares, and how many there can be.
@@ -75,7 +75,7 @@ impl From<&StreamInfo> for Stream {
             published: counters.published,
             delivered: counters.delivered,
             skipped: reasons(&counters.skipped),
-            revoked: counters.revoked,
+            revoked: reasons(&counters.revoked),
             goodbyes: reasons(&counters.goodbyes),
             source_counters: reasons(&counters.source),
             buffers: counters.buffers,
@@ -165,7 +165,7 @@ pub struct Client {
     pub held_max: u32,
     pub delivered: u64,
     pub skipped: Reasons,
-    pub revoked: u64,
+    pub revoked: Reasons,
     pub stray_unlocks: u64,
     pub muted: u64,
     pub connected_ns: u64,
@@ -186,7 +186,7 @@ impl From<&ClientInfo> for Client {
             held_max: info.held_max,
             delivered: info.delivered,
             skipped: reasons(&info.skipped),
-            revoked: info.revoked,
+            revoked: reasons(&info.revoked),
             stray_unlocks: info.stray_unlocks,
             muted: info.muted,
             connected_ns: info.connected,
@@ -247,8 +247,8 @@ impl Stream {
     fn details(&self) -> Vec<String> {
         let mut details = Vec::new();
         details.extend(self.socket.as_ref().map(|socket| format!("socket     {socket}")));
-        let (delivered, skipped) = (self.delivered, units::by_reason(&self.skipped));
-        details.push(format!("clients    delivered {delivered}, skipped {skipped}, revoked {}", self.revoked));
+        let [skipped, revoked] = [&self.skipped, &self.revoked].map(units::by_reason);
+        details.push(format!("clients    delivered {}, skipped {skipped}, revoked {revoked}", self.delivered));
         let Self { held, held_max, frames_live, frames_max, .. } = self;
         details
             .push(format!("leases     {held} held, at most {held_max}; {frames_live} of {frames_max} frames in use"));
@@ -286,7 +286,7 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
         ("HELD", Align::Right),
         ("DELIVERED", Align::Right),
         ("SKIPPED", Align::Left),
-        ("REVOKED", Align::Right),
+        ("REVOKED", Align::Left),
         ("HOLD-P50", Align::Right),
         ("HOLD-P99", Align::Right),
     ]);
@@ -301,7 +301,7 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
                 format!("{}/{}", client.held, client.credits),
                 client.delivered.to_string(),
                 units::by_reason(&client.skipped),
-                client.revoked.to_string(),
+                units::by_reason(&client.revoked),
                 client.held_for(|hold| hold.p50),
                 client.held_for(|hold| hold.p99),
             ]);

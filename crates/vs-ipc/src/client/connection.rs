@@ -18,7 +18,7 @@ use super::link::Link;
 use super::socket::{Descriptors, Inbox, Wait};
 use super::{ProtocolError, ReceiveError, Session};
 use crate::unlock_page::ClientPage;
-use crate::wire::{self, FrameEvent, Message, WireError, field_time, format_message};
+use crate::wire::{self, FrameEvent, Message, WireError, field_time, format_message, revocation};
 
 /// A connection to one stream. Dropping it ends it, and the right to read its frames.
 #[derive(Debug)]
@@ -167,13 +167,13 @@ impl Connection {
                 Incoming::State(self.status.clone())
             }
             wire::Revoked::KIND => {
-                let serial = parse::<wire::Revoked>(record)?.serial.get();
+                let (serial, reason) = revocation::decode(record).map_err(ProtocolError::Wire)?;
                 if let Some(frame) = self.held.find(serial) {
                     frame.revoke();
                 }
                 // The host sends no further frame before it has heard of its client again.
                 self.link.unlock(serial);
-                Incoming::Revoked { serial }
+                Incoming::Revoked { serial, reason }
             }
             wire::LockResponse::KIND => {
                 let reply = LockReply::decode(record).map_err(ProtocolError::Wire)?;

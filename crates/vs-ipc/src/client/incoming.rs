@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vs_frame::Format;
 
 use super::frame::ReceivedFrame;
-use crate::wire::{self, GoodbyeReason, LockStatus, MAX_TEXT, Message, StreamState, WireError};
+use crate::wire::{self, GoodbyeReason, LockStatus, MAX_TEXT, Message, RevokeReason, StreamState, WireError};
 
 /// A message of the host, checked.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub enum Incoming {
     Revoked {
         /// Serial of the frame.
         serial: u64,
+        /// Why.
+        reason: RevokeReason,
     },
     /// The answer to a lock request; the frame's handle has its new deadline already.
     Locked(LockReply),

@@ -11,11 +11,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use vs_frame::BufferId;
 use vs_frame::clock::monotonic_ns;
 
+use super::by_reason::{Revocations, Skips};
 use super::departures::Departure;
 use super::flood::Allowance;
 use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
-use super::stats::{ClientSnapshot, Dialect, Skips};
+use super::stats::{ClientSnapshot, Dialect};
 use crate::book::{ClientKey, LeaseBook};
 use crate::histogram::Histogram;
 use crate::unlock_page::HostPage;
@@ -42,6 +43,8 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: String,
+    /// Minor version of the stream protocol that was agreed upon; 0 for who speaks another one.
+    pub(super) minor: u16,
     pub(super) mode: Mode,
     pub(super) credits: u16,
     pub(super) lease_ns: u64,
@@ -79,7 +82,7 @@ pub(super) struct Client {
     pub(super) held_max: usize,
     pub(super) delivered: u64,
     pub(super) skipped: Skips,
-    pub(super) revoked: u64,
+    pub(super) revoked: Revocations,
     pub(super) stray_unlocks: u64,
     /// Times that it was not listened to, because it had said too much.
     pub(super) muted: u64,
@@ -115,7 +118,7 @@ impl Client {
             held_max: 0,
             delivered: 0,
             skipped: Skips::default(),
-            revoked: 0,
+            revoked: Revocations::default(),
             stray_unlocks: 0,
             muted: 0,
             allowance: Allowance::new(connected_ns),

@@ -14,7 +14,7 @@ use super::send::{Sent, send_record, send_with_fds};
 use super::stats::Dialect;
 use super::{Host, Published, vsl};
 use crate::book::{LeaseBook, Refusal};
-use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, SkipReason};
+use crate::wire::{self, BufferRetired, FrameEvent, GoodbyeReason, Message, Mode, RevokeReason, SkipReason};
 
 /// A frame older than this is not given to a client as the newest when its credit returns,
 /// or when it connects. Two intervals of a slow camera; see [`Host::newest_max_age_ns`].
@@ -154,7 +154,7 @@ impl Host {
         let mut ended = Vec::new();
         self.book.expire(now_ns, |lease| ended.push(lease));
         for lease in ended {
-            if let Some(key) = self.revoke(lease, "its deadline passed") {
+            if let Some(key) = self.revoke(lease, RevokeReason::Deadline) {
                 self.clients[key].suspended = true;
                 if lease.strikes >= self.options.strikes_max {
                     let text = format!("{} leases in a row were not given back", lease.strikes);

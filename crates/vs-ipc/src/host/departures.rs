@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 
 use vs_frame::clock::monotonic_ns;
 
+use super::by_reason::{Revocations, Skips};
 use super::client::Peer;
-use super::stats::Skips;
 use crate::wire::GoodbyeReason;
 
 /// Entries of each kind: more than fit on a screen help nobody, and the log has them all.
@@ -36,8 +36,8 @@ pub struct Departure {
     pub delivered: u64,
     /// Frames not sent to it.
     pub skipped: Skips,
-    /// Its leases that ended by their deadline.
-    pub revoked: u64,
+    /// Its leases that the host ended.
+    pub revoked: Revocations,
     /// Leases that it held at the end.
     pub held: usize,
     /// When it connected, in ns of `CLOCK_MONOTONIC`.
@@ -62,7 +62,7 @@ impl Departure {
             text: text.to_owned(),
             delivered: 0,
             skipped: Skips::default(),
-            revoked: 0,
+            revoked: Revocations::default(),
             held: 0,
             connected_ns: now_ns,
             left_ns: now_ns,

@@ -12,6 +12,7 @@
 
 mod admission;
 mod alarm;
+mod by_reason;
 mod client;
 mod collect;
 mod deliver;
@@ -43,10 +44,11 @@ use crate::book::{LeaseBook, Limits};
 use crate::vsl::picture::Picture;
 use crate::wire::{self, GoodbyeReason, MAX_TEXT, StreamState};
 
+pub use by_reason::{ByReason, Reason, Revocations, Skips};
 pub use departures::Departure;
 pub use listener::BindError;
 pub use options::{HostOptions, VslOptions};
-pub use stats::{ClientSnapshot, Dialect, HostSnapshot, Skips};
+pub use stats::{ClientSnapshot, Dialect, HostSnapshot};
 
 /// How long a connection may take to say HELLO. An honest client says it at once.
 const HANDSHAKE_NS: u64 = 2000 * NS_PER_MS;

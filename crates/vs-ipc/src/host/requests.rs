@@ -106,7 +106,8 @@ impl Host {
             stream = self.options.stream, client = client.id, name, %mode, credits, uid = client.peer.uid,
             pid = client.peer.pid, "client joined"
         );
-        client.identity = Some(Identity { name, mode, credits, lease_ns, book, hold: Box::new(Histogram::new()) });
+        client.identity =
+            Some(Identity { name, minor, mode, credits, lease_ns, book, hold: Box::new(Histogram::new()) });
         let welcome = Welcome {
             major: VERSION_MAJOR.into(),
             minor: minor.into(),

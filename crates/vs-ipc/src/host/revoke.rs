@@ -7,7 +7,7 @@ use vs_frame::clock::monotonic_ns;
 use super::Host;
 use super::client::Client;
 use crate::book::Expired;
-use crate::wire::{self, Mode, Revoked};
+use crate::wire::{Mode, RevokeReason, revocation};
 
 impl Host {
     /// Takes back, before their time, the frames of which `gone` is true: whoever lent their
@@ -25,7 +25,7 @@ impl Host {
             self.book.withdraw(serial, now_ns, |lease| ended.push(lease));
             missed += usize::from(promised || !ended.is_empty());
             let told: Vec<usize> =
-                ended.into_iter().filter_map(|lease| self.revoke(lease, "its source took it back")).collect();
+                ended.into_iter().filter_map(|lease| self.revoke(lease, RevokeReason::Withdrawn)).collect();
             if promised {
                 self.break_promise(serial, &told);
             }
@@ -42,36 +42,37 @@ impl Host {
         };
         let keys = self.clients.iter().filter(|(key, client)| announced(client) && !told.contains(key));
         for key in keys.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.send_revoked(key, serial);
+            self.send_revoked(key, serial, RevokeReason::Withdrawn);
         }
     }
 
     /// Tells a client that the book has ended its lease. Returns which client that is, if it
     /// is still there.
-    pub(super) fn revoke(&mut self, lease: Expired, cause: &'static str) -> Option<usize> {
+    pub(super) fn revoke(&mut self, lease: Expired, reason: RevokeReason) -> Option<usize> {
         let of_lease = |client: &Client| client.identity.as_ref().is_some_and(|id| id.book == lease.client);
         let (key, client) = self.clients.iter_mut().find(|(_, client)| of_lease(client))?;
         if let Some(identity) = &mut client.identity {
             identity.hold.record(lease.held_ns);
         }
-        client.revoked += 1;
-        self.totals.revoked += 1;
+        client.revoked.count(reason);
+        self.totals.revoked.count(reason);
         tracing::debug!(
             stream = self.options.stream,
             client = client.id,
             serial = lease.serial,
-            cause,
+            %reason,
             "lease revoked"
         );
-        self.send_revoked(key, lease.serial);
+        self.send_revoked(key, lease.serial, reason);
         self.clients.contains(key).then_some(key)
     }
 
     /// A client answers each REVOKED.
-    fn send_revoked(&mut self, key: usize, serial: u64) {
+    fn send_revoked(&mut self, key: usize, serial: u64, reason: RevokeReason) {
         let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(identity) = &client.identity else { return };
         client.unanswered += 1;
-        let message = Revoked { serial: serial.into(), ..Revoked::default() };
-        self.control(key, wire::record(message, &[]));
+        let record = revocation::encode(serial, reason, identity.minor);
+        self.control(key, record);
     }
 }

@@ -3,37 +3,11 @@
 
 use vs_frame::clock::monotonic_ns;
 
+use super::by_reason::{Revocations, Skips};
 use super::departures::{Departure, Departures};
 use crate::book::LeaseBook;
 use crate::histogram::Histogram;
-use crate::wire::codes::SKIP_COUNTERS;
-use crate::wire::{GoodbyeReason, Mode, SkipReason};
-
-/// Frames not delivered, by [`SkipReason`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Skips(pub [u64; SKIP_COUNTERS]);
-
-impl Skips {
-    pub(super) fn count(&mut self, reason: SkipReason) {
-        self.0[reason.code() as usize] += 1;
-    }
-
-    pub(super) fn count_all(&mut self, reasons: impl IntoIterator<Item = SkipReason>) {
-        reasons.into_iter().for_each(|reason| self.count(reason));
-    }
-
-    /// Frames skipped for `reason`.
-    #[must_use]
-    pub fn by(&self, reason: SkipReason) -> u64 {
-        self.0[reason.code() as usize]
-    }
-
-    /// Frames skipped for whatever reason.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-}
+use crate::wire::{GoodbyeReason, Mode};
 
 /// Which protocol a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -80,8 +54,8 @@ pub struct ClientSnapshot {
     pub delivered: u64,
     /// Frames not sent to it. The newest frame is not among them: it can still come.
     pub skipped: Skips,
-    /// Leases that the host ended: by their deadline, or with their frame.
-    pub revoked: u64,
+    /// Its leases that the host ended.
+    pub revoked: Revocations,
     /// Unlocks of frames that it did not hold.
     pub stray_unlocks: u64,
     /// Times that the host did not listen to it for a while, because it sent too many messages.
@@ -101,8 +75,8 @@ pub struct HostSnapshot {
     pub delivered: u64,
     /// Sum over all clients, those that have left included.
     pub skipped: Skips,
-    /// Leases that the host ended: by their deadline, or with their frame. Sum over all clients.
-    pub revoked: u64,
+    /// Sum over all clients, those that have left included.
+    pub revoked: Revocations,
     /// Connections that the host ended, by [`GoodbyeReason`] code.
     pub goodbyes: Vec<(GoodbyeReason, u64)>,
     /// Leases that all clients together hold now.
@@ -133,7 +107,7 @@ pub(super) struct Totals {
     pub(super) published: u64,
     pub(super) delivered: u64,
     pub(super) skipped: Skips,
-    pub(super) revoked: u64,
+    pub(super) revoked: Revocations,
     pub(super) capture_latency: Histogram,
     /// Of clients that are here no more; those that are have their own.
     pub(super) hold_of_gone: Histogram,

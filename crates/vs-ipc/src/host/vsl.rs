@@ -91,6 +91,7 @@ impl Host {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.identity = Some(Identity {
             name: Dialect::Vsl.name().to_owned(),
+            minor: 0,
             mode: Mode::Notify,
             credits,
             lease_ns: self.options.lease_max_ns,

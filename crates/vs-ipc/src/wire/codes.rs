@@ -100,6 +100,16 @@ codes! {
 }
 
 codes! {
+    /// Why a frame is no longer a client's before the client gave it back.
+    RevokeReason: u32 {
+        /// The lease's deadline passed.
+        Deadline = 0, "deadline";
+        /// Whoever lent the frame's memory took it back.
+        Withdrawn = 1, "withdrawn";
+    }
+}
+
+codes! {
     /// Why the host ends a connection.
     GoodbyeReason: u32 {
         /// Something else; the text says what.

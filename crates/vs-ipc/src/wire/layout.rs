@@ -241,6 +241,18 @@ messages! {
         header: Header,
         /// Which frame.
         serial: U64,
+        /// [`RevokeReason`](super::RevokeReason).
+        reason: U32,
+        /// 0.
+        reserved: U32,
+    }
+
+    /// [`Revoked`] as version 1.0 has it: without a reason.
+    RevokedV0 = 0x09 {
+        /// Filled in by [`record`](super::record).
+        header: Header,
+        /// Which frame.
+        serial: U64,
     }
 
     /// Host to client: this buffer will not come again; close its descriptors.
@@ -296,7 +308,8 @@ mod tests {
             (size_of::<LockRequest>(), 32),
             (size_of::<LockResponse>(), 40),
             (size_of::<UnlockRequest>(), 16),
-            (size_of::<Revoked>(), 16),
+            (size_of::<Revoked>(), 24),
+            (size_of::<RevokedV0>(), 16),
             (size_of::<BufferRetired>(), 16),
             (size_of::<Goodbye>(), 24),
             (size_of::<UnlockPage>(), 16),

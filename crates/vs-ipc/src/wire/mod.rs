@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The messages, byte by byte. `docs/protocol.md` is the specification; the structs of
-//! [`layout`] are its tables, [`Format`](format_message) conversion has a file of its own.
+//! [`layout`] are its tables; conversions that take more than a field have files of their own.
 //!
 //! Every message is one seqpacket record: an 8-byte [`Header`], then a body
 //! of little-endian fields. A receiver ignores bytes behind the fields that it knows and
@@ -9,8 +9,9 @@
 pub mod codes;
 pub mod format_message;
 pub mod layout;
+pub mod revocation;
 
-pub use codes::{GoodbyeReason, LockStatus, Mode, SkipReason, StreamState};
+pub use codes::{GoodbyeReason, LockStatus, Mode, RevokeReason, SkipReason, StreamState};
 pub use layout::*;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -24,6 +25,8 @@ pub const VERSION_MINOR: u16 = 1;
 
 /// The first minor version with [`UnlockPage`].
 pub const MINOR_UNLOCK_PAGE: u16 = 1;
+/// The first minor version in which [`Revoked`] has a reason.
+pub const MINOR_REVOKE_REASON: u16 = 1;
 
 /// The longest message a host sends, in bytes: a FORMAT with [`MAX_PARAMETER_SETS`].
 pub const MAX_HOST_MESSAGE: usize = 8192;

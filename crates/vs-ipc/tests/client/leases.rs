@@ -6,7 +6,10 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
 use vs_ipc::client::{Connection, Ended, Incoming, LockReply, MapError, ReceivedFrame, SendError};
-use vs_ipc::wire::{self, FrameEvent, LockRequest, LockResponse, LockStatus, UnlockRequest};
+use vs_ipc::wire::{
+    self, FrameEvent, LockRequest, LockResponse, LockStatus, RevokeReason, Revoked, RevokedV0, UnlockRequest,
+    revocation,
+};
 
 use crate::fake_host::{FakeHost, TIMEOUT, connected, frame_event, picture};
 use crate::messages::next_frame;
@@ -41,7 +44,7 @@ fn reply(client: &mut Connection) -> LockReply {
 }
 
 fn revoke(host: &FakeHost, serial: u64) {
-    host.say(&wire::record(wire::Revoked { serial: serial.into(), ..wire::Revoked::default() }, &[]));
+    host.say(&revocation::encode(serial, RevokeReason::Withdrawn, wire::VERSION_MINOR));
 }
 
 #[test]
@@ -121,12 +124,36 @@ fn a_revoked_frame_cannot_be_read_and_the_host_hears_so() {
     let map = frame.map().unwrap();
     assert_eq!(map.plane(0).unwrap().data[0], 7);
     revoke(&host, 3);
-    assert!(matches!(client.wait(Some(TIMEOUT)), Ok(Some(Incoming::Revoked { serial: 3 }))));
+    assert!(matches!(
+        client.wait(Some(TIMEOUT)),
+        Ok(Some(Incoming::Revoked { serial: 3, reason: RevokeReason::Withdrawn }))
+    ));
     assert_eq!(map.finish(), Err(Ended::Revoked));
     assert!(matches!(frame.map(), Err(MapError::Ended(Ended::Revoked))));
     assert_eq!(host.hear::<UnlockRequest>().serial.get(), 3);
     drop(frame);
     assert!(host.hears_nothing());
+}
+
+/// A host of version 1.0 gives no reason; one of a later version may have further reasons, and
+/// more to say.
+#[test]
+fn a_reason_that_is_not_known_is_taken_for_the_deadline() {
+    let (host, mut client, frame) = one_frame(frame_event(3));
+    let without = wire::record(RevokedV0 { serial: 3.into(), ..RevokedV0::default() }, &[]);
+    assert_eq!(without.len(), 16);
+    let of_later = wire::record(Revoked { serial: 4.into(), reason: 99.into(), ..Revoked::default() }, b"later");
+    for (record, revoked) in [(without, 3), (of_later, 4)] {
+        host.say(&record);
+        match client.wait(Some(TIMEOUT)) {
+            Ok(Some(Incoming::Revoked { serial, reason: RevokeReason::Deadline })) => assert_eq!(serial, revoked),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(host.hear::<UnlockRequest>().serial.get(), revoked);
+    }
+    assert_eq!(frame.check(), Err(Ended::Revoked));
+    host.say(&wire::record(Revoked::default(), &[])[..8]);
+    assert!(client.wait(Some(TIMEOUT)).is_err());
 }
 
 #[test]

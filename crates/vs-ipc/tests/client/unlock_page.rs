@@ -8,7 +8,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use vs_frame::clock::monotonic_ns;
 use vs_ipc::client::{Connection, Incoming};
-use vs_ipc::wire::{self, FrameEvent, LockRequest, UnlockRequest};
+use vs_ipc::wire::{self, FrameEvent, LockRequest, RevokeReason, UnlockRequest};
 
 use crate::fake_host::{FakeHost, TIMEOUT, connected, frame_event, picture};
 use crate::messages::next_frame;
@@ -105,8 +105,8 @@ fn what_was_asked_for_is_given_back_by_message() {
 #[test]
 fn a_revocation_is_answered_by_message() {
     let (host, mut client, page, frames) = four_frames(4);
-    host.say(&wire::record(wire::Revoked { serial: 2.into(), ..wire::Revoked::default() }, &[]));
-    assert!(matches!(client.wait(Some(TIMEOUT)), Ok(Some(Incoming::Revoked { serial: 2 }))));
+    host.say(&wire::revocation::encode(2, RevokeReason::Deadline, wire::VERSION_MINOR));
+    assert!(matches!(client.wait(Some(TIMEOUT)), Ok(Some(Incoming::Revoked { serial: 2, .. }))));
     assert_eq!(host.hear::<UnlockRequest>().serial.get(), 2);
     drop(frames);
     assert_eq!(page.serials(), [1, 3, 4]);

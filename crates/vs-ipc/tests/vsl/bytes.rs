@@ -112,7 +112,7 @@ fn a_lock_ends_at_the_hosts_deadline() {
     let serial = stage.publish(1);
     assert_eq!(client.ask(LOCK, serial), (SUCCESS, 1));
     stage.publish(2);
-    stage.until(|host| host.clients[0].revoked == 1);
+    stage.until(|host| host.clients[0].revoked.total() == 1);
     assert_eq!(client.ask(LOCK, serial), (EXPIRED, 0));
     assert_eq!(client.ask(UNLOCK, serial), (EXPIRED, 0));
     // It goes on: this is not the end of the connection.

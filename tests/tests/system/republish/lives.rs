@@ -35,7 +35,7 @@ fn a_killed_host_is_waited_for_and_its_next_life_taken_over() {
         upstream.kill();
         // What it had lent is nobody's any more, and a client that still reads is told first.
         until_event(&mut client, |event| match event {
-            Event::Revoked { serial } => *serial == held.serial(),
+            Event::Revoked { serial, .. } => *serial == held.serial(),
             Event::State(_) => panic!("the state came before the end of the frame"),
             _ => false,
         });

@@ -105,7 +105,7 @@ fn said(incoming: Incoming) -> Result<Said, Trouble> {
     Ok(match incoming {
         Incoming::Frame(frame) => Said::Frame(loan(frame)),
         Incoming::State(status) => Said::State(status.state, status.reason),
-        Incoming::Revoked { serial } => Said::Revoked(serial),
+        Incoming::Revoked { serial, .. } => Said::Revoked(serial),
         Incoming::Goodbye(goodbye) => {
             let text = format!("the host has ended the connection: {goodbye}");
             return Err(if not_understood(goodbye.reason) { Trouble::lasting(text) } else { Trouble::passing(text) });
