@@ -117,7 +117,7 @@ fn a_host_that_comes_back_does_not_show_its_last_frame_again() {
     peer.grant(7);
     let held = next(&mut client);
     drop((peer, ancestor));
-    until_event(&mut client, |event| matches!(event, Event::Revoked { serial } if *serial == held.serial()));
+    until_event(&mut client, |event| matches!(event, Event::Revoked { serial, .. } if *serial == held.serial()));
     assert_eq!(held.check(), Err(Ended::Revoked));
     drop(held);
     until_state(&mut client, StreamState::Waiting);
