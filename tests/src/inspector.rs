@@ -158,7 +158,7 @@ impl Drop for Inspector {
 
 /// Where frames come from.
 enum Source {
-    Native(Client),
+    Native(Box<Client>),
     Vsl(Connection),
 }
 
@@ -171,7 +171,7 @@ enum Piece {
 impl Source {
     fn connect(orders: &Orders) -> Self {
         let Orders { socket, manner, frames, .. } = orders;
-        let native = |mode| Self::Native(native(socket, mode, *frames));
+        let native = |mode| Self::Native(Box::new(native(socket, mode, *frames)));
         match manner {
             Manner::Leased => native(Mode::Leased),
             Manner::Notify | Manner::Locking => native(Mode::Notify),

@@ -81,7 +81,12 @@ fn try_all(cases: u32, input: impl Fn(&str) -> BoxedStrategy<Vec<u8>>) {
     for (target, _) in TARGETS {
         // What fails here belongs into the corpus, not into a file of its own.
         let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
-        TestRunner::new(config).run(&input(target), |bytes| Ok(run(target, &bytes))).unwrap();
+        let mut runner = TestRunner::new(config);
+        let outcome = runner.run(&input(target), |bytes| {
+            run(target, &bytes);
+            Ok(())
+        });
+        outcome.unwrap();
     }
 }
 
