@@ -2,6 +2,7 @@
 //! An honest client of any kind that looks at every byte of each frame twice: when it gets it,
 //! and when it gives it back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use vs_frame::clock::monotonic_ns;
-use vs_ipc::vsl::client::{Connection, Received};
-use vsclient::{Client, Frame, LockError, LockStatus, Mode};
+use vs_ipc::vsl::client::{Connection, Counts, Received};
+use vsclient::{Client, Frame, LockError, LockStatus, Mode, SkipReason, Skipped};
 
 use crate::PATIENCE;
 use crate::client::{Checker, Verdict, builder};
@@ -60,6 +61,8 @@ pub struct Account {
     pub torn: u64,
     /// Frames that did not come, by the gaps between serials, or were not to be had.
     pub missed: u64,
+    /// Why, as far as the host or the connection says.
+    pub reasons: BTreeMap<&'static str, u64>,
     /// The last serial that came.
     pub last_serial: u64,
     /// What else was wrong, and how the first torn frames were.
@@ -80,6 +83,9 @@ impl Account {
         self.late += other.late;
         self.torn += other.torn;
         self.missed += other.missed;
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
         self.words.extend_from_slice(&other.words);
         self
     }
@@ -162,6 +168,11 @@ enum Source {
     Vsl(Connection),
 }
 
+/// Those reasons that there were.
+fn counted<const N: usize>(reasons: [(&'static str, u64); N]) -> BTreeMap<&'static str, u64> {
+    reasons.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
 /// A frame, and the right to read it.
 enum Piece {
     Native(Frame),
@@ -176,6 +187,20 @@ impl Source {
             Manner::Leased => native(Mode::Leased),
             Manner::Notify | Manner::Locking => native(Mode::Notify),
             Manner::Vsl => Self::Vsl(Connection::connect(socket, usize::from(*frames), PATIENCE).unwrap()),
+        }
+    }
+
+    /// Why frames did not come, so far.
+    fn reasons(&self, last: Option<Skipped>) -> BTreeMap<&'static str, u64> {
+        match self {
+            Self::Native(_) => {
+                let reasons = [SkipReason::NoCredit, SkipReason::NotReading, SkipReason::Pool, SkipReason::Share];
+                counted(reasons.map(|reason| (reason.name(), last.map_or(0, |skipped| skipped.get(reason).into()))))
+            }
+            Self::Vsl(connection) => {
+                let Counts { expired, refused, no_credit, taken_back, .. } = connection.counts();
+                counted([("expired", expired), ("refused", refused), ("own", no_credit), ("taken back", taken_back)])
+            }
         }
     }
 
@@ -239,7 +264,12 @@ impl Shift<'_> {
     /// Looks at a frame for the first time, and decides how long to hold it.
     fn take(&mut self, piece: Piece, noise: &mut Noise) {
         let serial = piece.serial();
+        let reasons = self.source.reasons(match &piece {
+            Piece::Native(frame) => Some(frame.skipped()),
+            Piece::Vsl(_) => None,
+        });
         self.tell(|account| {
+            account.reasons = reasons;
             if account.last_serial != 0 && serial <= account.last_serial {
                 account.complain(format!("frame {serial} follows {}", account.last_serial));
             } else if account.last_serial != 0 {

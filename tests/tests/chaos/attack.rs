@@ -10,7 +10,7 @@ use system_tests::{Inspector, Process};
 use crate::stage::{Stage, alone, scale};
 
 /// Frames that the honest see between one event and the next.
-const PAUSE: u64 = 10;
+const PAUSE: u64 = 6;
 
 #[test]
 fn honest_clients_notice_nothing_of_the_others() {
