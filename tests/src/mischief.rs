@@ -4,7 +4,7 @@
 //! They speak both protocols byte by byte, so that nothing in our own client library keeps
 //! them from misbehaving.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use vs_ipc::vsl::wire::{Control, Event, Request};
@@ -73,7 +73,7 @@ pub const STEPS: [Step; 24] = [
     }),
     still("has descriptors on their way", |at| {
         let peer = leased(at);
-        let _ = peer.say_with(&wire::record(hello("gift", Mode::Leased), &[]), &gifts());
+        let _ = give(&peer, &unlock(1));
         peer
     }),
     still("knows of a frame", |at| {
@@ -161,10 +161,10 @@ fn lock_one(peer: &Peer) {
     let _ = peer.hear_until::<LockResponse>();
 }
 
-/// The same descriptor often enough to be a nuisance.
-fn gifts() -> Vec<BorrowedFd<'static>> {
-    // SAFETY: standard error stays open for as long as the process lives.
-    vec![unsafe { BorrowedFd::borrow_raw(2) }; 16]
+/// Says something with more descriptors than anybody wants.
+fn give(peer: &Peer, bytes: &[u8]) -> bool {
+    let gift = std::io::stderr();
+    peer.say_with(bytes, &[gift.as_fd(); 16])
 }
 
 fn vsl_event(record: &Record) -> Event {
@@ -279,7 +279,7 @@ pub const TRADES: [Trade; 16] = [
         name: "gives",
         live: |at| {
             let peer = Peer::greet(&at.native, "gives", Mode::Leased);
-            while peer.say_with(&unlock(1), &gifts()) {}
+            while give(&peer, &unlock(1)) {}
         },
     },
     Trade { name: "says-nothing", live: |at| _ = Peer::connect(&at.native).hear_out() },
