@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test guest-test lint bench
+.PHONY: help demo build test guest-test lint bench fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,3 +40,12 @@ bench: ## measure the data plane beside its physical limit
 	scripts/setup build test
 	$(CARGO) build --release --package videostreamd --package vsctl --package bench
 	$(CARGO) run --release --package bench
+
+fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS each (60)
+	scripts/setup build fuzz
+	scripts/fuzz
+
+soak: ## attack the daemon for some minutes: 10,000 kills, 1,000,000 frames looked at
+	scripts/setup build test
+	$(CARGO) build --release --package videostreamd
+	VIDEOSTREAM_SOAK=1 $(CARGO) test --release --package system-tests --test chaos -- --nocapture

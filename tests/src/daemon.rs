@@ -19,6 +19,17 @@ pub struct Daemon {
     notify: UnixDatagram,
 }
 
+/// How much of the kernel's a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Open descriptors.
+    pub files: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Mappings of its address space.
+    pub maps: usize,
+}
+
 /// Where a daemon lives.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -82,6 +93,13 @@ impl Daemon {
         // A descriptor may be closed between being listed and being looked at.
         let links = std::fs::read_dir(dir).unwrap().filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
         links.map(|link| link.to_string_lossy().into_owned()).collect()
+    }
+
+    /// What it has of the kernel now.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.process.pid())).unwrap();
+        Footprint { files: self.open_files().len(), threads: self.threads().len(), maps: maps.lines().count() }
     }
 
     /// Names of its threads.

@@ -13,6 +13,8 @@
 //! * [`rig`], [`daemon`], [`bus`], [`process`], [`binaries`]: what is started, and how
 //! * [`vsctl`], [`client`]: the user's hands
 //! * [`peer`]: a client that may say anything; [`witness`]: one that notices everything
+//! * [`inspector`]: honest clients of every kind that look at frames twice; [`mischief`]: what
+//!   others do meanwhile
 //! * [`video`]: what others' players say; [`contract`]: what the interfaces promise;
 //!   [`prometheus`]: what a scraper accepts
 
@@ -24,6 +26,8 @@ pub mod bus;
 pub mod client;
 pub mod contract;
 pub mod daemon;
+pub mod inspector;
+pub mod mischief;
 pub mod peer;
 pub mod process;
 pub mod prometheus;
@@ -33,6 +37,7 @@ pub mod vsctl;
 pub mod wait;
 pub mod witness;
 
+pub use inspector::Inspector;
 pub use peer::Peer;
 pub use process::Process;
 pub use rig::Rig;

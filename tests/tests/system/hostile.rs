@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use system_tests::mischief::Noise;
 use system_tests::peer::{hello, lock, unlock};
 use system_tests::{Peer, Rig, Witness, eventually};
 use vs_ipc::wire::{
@@ -108,34 +109,10 @@ fn strangers_are_told_that_this_is_another_protocol() {
     stage.all_is_well();
 }
 
-/// The same numbers in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        // xorshift64 (Marsaglia, "Xorshift RNGs", 2003)
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn record(&mut self) -> Vec<u8> {
-        let len = 1 + self.next() as usize % 300;
-        let mut bytes: Vec<u8> = (0..len).map(|_| self.next() as u8).collect();
-        // Half of them look like messages, for what lies behind the header.
-        if len >= 8 && self.next().is_multiple_of(2) {
-            let kind = (1 + self.next() % 12) as u8;
-            bytes[..8].copy_from_slice(&[kind, 0, 0, 0, len as u8, (len >> 8) as u8, 0, 0]);
-        }
-        bytes
-    }
-}
-
 #[test]
 fn noise_ends_the_connection_or_is_passed_over() {
     let stage = Stage::new();
-    let mut noise = Noise(0x5eed);
+    let mut noise = Noise::new(0x5eed);
     for _ in 0..100 {
         let stranger = Peer::connect(&stage.socket());
         assert!(stranger.say(&noise.record()));

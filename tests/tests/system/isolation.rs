@@ -7,7 +7,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 use system_tests::client::{Checker, builder, next};
+use system_tests::peer::hello;
 use system_tests::{PATIENCE, Peer, Rig, Witness, eventually};
+use vs_ipc::wire;
 use vsclient::{Ended, Event, Mode, RevokeReason};
 
 const CONFIG: &str = "\
@@ -115,6 +117,22 @@ fn a_lease_that_is_overdrawn_is_revoked_and_until_then_the_frame_is_whole() {
     assert!(next(&mut client).serial() > frame.serial());
     let info = rig.client_that("a", "slow", |client| client.delivered >= 2);
     assert_eq!(info.stray_unlocks, 0);
+    witness.all_was_well();
+}
+
+/// Sixteen leases that run out in a row are hoarding, but not those that were all held when a
+/// client was kept from running.
+#[test]
+fn who_oversleeps_once_keeps_its_connection() {
+    let rig = Rig::start(CONFIG);
+    let witness = Witness::start(&rig.socket("a"));
+    let sleeper = Peer::connect(&rig.socket("a"));
+    assert!(sleeper.say(&wire::record(wire::Hello { credits: 16.into(), ..hello("sleeper", Mode::Leased) }, &[])));
+    eventually("the sleeper to lose everything", || {
+        let stream = rig.stream("a");
+        assert_eq!(stream.counters.goodbyes.get("hoarding"), None);
+        stream.clients.into_iter().find(|client| client.name == "sleeper" && client.revoked.values().sum::<u64>() == 16)
+    });
     witness.all_was_well();
 }
 

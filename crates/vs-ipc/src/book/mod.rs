@@ -72,7 +72,8 @@ pub struct Expired {
     pub client: ClientKey,
     /// On which frame.
     pub serial: u64,
-    /// How many leases of this client have ended by their deadline in a row.
+    /// How often in a row leases of this client have ended by their deadline; those that it
+    /// held together count once.
     pub strikes: u32,
     /// For how long it was held, in ns.
     pub held_ns: u64,
@@ -110,8 +111,11 @@ struct Holder {
     credits: usize,
     user: UserKey,
     leases: Vec<Lease>,
-    /// Leases that ended by their deadline since the last one that was given back.
+    /// How often leases have ended by their deadline since one was given back. Those that were
+    /// held together count once: whoever is kept from running for a while loses all of them.
     strikes: u32,
+    /// When the last of these was, in ns.
+    struck_ns: u64,
     /// The last lease was given back within [`PROMPT_NS`].
     prompt: bool,
 }
@@ -220,7 +224,7 @@ impl<T> LeaseBook<T> {
         let Claim { credits, uid } = claim;
         let user = self.users.join(uid);
         let leases = Vec::with_capacity(credits);
-        ClientKey(self.holders.insert(Holder { credits, user, leases, strikes: 0, prompt: false }))
+        ClientKey(self.holders.insert(Holder { credits, user, leases, strikes: 0, struck_ns: 0, prompt: false }))
     }
 
     /// Takes a client out; its frames are free at once. Returns how many it held.
@@ -381,13 +385,16 @@ impl<T> LeaseBook<T> {
         let mut ended: Vec<u64> = Vec::new();
         let mut next_end_ns = NEVER;
         for (key, holder) in &mut self.holders {
-            let Holder { leases, user, strikes, prompt, .. } = holder;
+            let Holder { leases, user, strikes, struck_ns, prompt, .. } = holder;
             leases.retain(|lease| {
                 let alive = now_ns < lease.deadline_ns;
                 if alive {
                     next_end_ns = next_end_ns.min(lease.deadline_ns);
                 } else {
-                    *strikes = strikes.saturating_add(1);
+                    if *strikes == 0 || lease.granted_ns >= *struck_ns {
+                        *strikes = strikes.saturating_add(1);
+                        *struck_ns = now_ns;
+                    }
                     *prompt = false;
                     self.users.release(*user, lease.serial);
                     ended.push(lease.serial);

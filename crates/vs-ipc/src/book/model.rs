@@ -79,6 +79,7 @@ impl Drop for Tracked {
 struct Client {
     claim: Claim,
     strikes: u32,
+    struck: u64,
 }
 
 impl Client {
@@ -159,7 +160,7 @@ impl Run {
             Op::Connect { credits, uid } => {
                 let claim = Claim { credits, uid };
                 let key = self.book.add_client(claim);
-                let before = self.model.clients.insert(key.0, Client { claim, strikes: 0 });
+                let before = self.model.clients.insert(key.0, Client { claim, strikes: 0, struck: 0 });
                 assert!(before.is_none(), "a key in use was given again");
             }
             Op::Disconnect { client } => {
@@ -254,7 +255,11 @@ impl Run {
         let mut expired = Vec::new();
         self.book.expire(now, |end| {
             if let Some(client) = self.model.clients.get_mut(&end.client.0) {
-                client.strikes += 1;
+                let (granted, _) = self.model.leases[&(end.client.0, end.serial)];
+                if client.strikes == 0 || granted >= client.struck {
+                    client.strikes += 1;
+                    client.struck = now;
+                }
                 assert_eq!(client.strikes, end.strikes);
             }
             expired.push((end.client.0, end.serial, end.held_ns));
@@ -288,6 +293,28 @@ impl Run {
         let expected: Vec<u64> = (1..=self.model.last).filter(|serial| !live.contains(serial)).collect();
         assert_eq!(home, expected, "every other frame went home, and once");
     }
+}
+
+/// Who is kept from running for a while loses all that it holds, and that is one lapse.
+#[test]
+fn what_runs_out_together_counts_once() {
+    let mut book = LeaseBook::new(LIMITS);
+    let client = book.add_client(Claim { credits: 3, uid: 0 });
+    let strikes = |book: &mut LeaseBook<u64>, now_ns| {
+        let mut strikes = Vec::new();
+        book.expire(now_ns, |end| strikes.push(end.strikes));
+        strikes
+    };
+    for granted_ns in 1..=3 {
+        let serial = book.publish(granted_ns).unwrap();
+        book.lock(client, serial, granted_ns, 10).unwrap();
+    }
+    assert_eq!(strikes(&mut book, 12), [1, 1]);
+    assert_eq!(strikes(&mut book, 13), [1]);
+    // It goes on as if nothing had happened, and that is another one.
+    let serial = book.publish(4).unwrap();
+    book.lock(client, serial, 14, 10).unwrap();
+    assert_eq!(strikes(&mut book, 24), [2]);
 }
 
 proptest! {

@@ -172,12 +172,12 @@ impl Connection {
                     frame.revoke();
                 }
                 // The host sends no further frame before it has heard of its client again.
-                self.link.unlock(serial);
+                self.link.answer(serial)?;
                 Incoming::Revoked { serial, reason }
             }
             wire::LockResponse::KIND => {
                 let reply = LockReply::decode(record).map_err(ProtocolError::Wire)?;
-                self.answered(&reply);
+                self.answered(&reply)?;
                 Incoming::Locked(reply)
             }
             wire::BufferRetired::KIND => {
@@ -215,14 +215,15 @@ impl Connection {
         Ok(())
     }
 
-    fn answered(&mut self, reply: &LockReply) {
+    fn answered(&mut self, reply: &LockReply) -> Result<(), ProtocolError> {
         match (self.held.find(reply.serial), reply.result) {
             (Some(frame), Ok(deadline_ns)) => frame.grant(deadline_ns),
             (Some(frame), Err(_)) => frame.refuse(),
             // Granted, but dropped meanwhile.
-            (None, Ok(_)) => self.link.unlock(reply.serial),
+            (None, Ok(_)) => self.link.answer(reply.serial)?,
             (None, Err(_)) => {}
         }
+        Ok(())
     }
 
     fn frame(&mut self, event: &FrameEvent, descriptors: Descriptors) -> Result<ReceivedFrame, ReceiveError> {

@@ -147,6 +147,9 @@ pub enum ProtocolError {
     /// More buffers than a client keeps.
     #[error("the host announces more than {0} buffers without retiring any")]
     TooManyBuffers(usize),
+    /// It wants answers, and takes none.
+    #[error("the host revokes and revokes and reads nothing: {0} answers are waiting for it")]
+    ReadsNothing(usize),
     /// Memory that is unsafe to read, or not what it claims to be.
     #[error("frame {serial}: {source}")]
     Memory {

@@ -12,17 +12,22 @@ use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use vs_frame::clock::monotonic_ns;
 use zerocopy::IntoBytes;
 
-use super::SendError;
+use super::buffers::MAX_BUFFERS;
+use super::{ProtocolError, SendError};
 use crate::unlock_page::{ClientPage, Put};
 use crate::wire::{Header, LockRequest, Message, UnlockRequest};
+
+/// Unlocks that may wait for the socket when the host makes it one more. An honest host revokes
+/// each frame that it announces once at most, and of those it has no more than buffers.
+const BACKLOG_MAX: usize = 4 * MAX_BUFFERS;
 
 /// The sending side.
 #[derive(Debug)]
 pub(super) struct Link {
     socket: OwnedFd,
     closed: AtomicBool,
-    /// Serials whose unlock the socket could not take yet. Bounded by the frames that the
-    /// program holds, for each has one unlock.
+    /// Serials whose unlock the socket could not take yet. The program adds no more than it
+    /// holds frames; what the host adds by revoking, [`BACKLOG_MAX`] bounds.
     backlog: Mutex<Vec<u64>>,
     /// Whether `backlog` has anything, so that looking costs no lock.
     backlogged: AtomicBool,
@@ -89,6 +94,15 @@ impl Link {
         }
         self.lock_backlog().push(serial);
         self.backlogged.store(true, Ordering::Release);
+    }
+
+    /// Answers the host, which wants an unlock; fails if it has not read a great many.
+    pub(super) fn answer(&self, serial: u64) -> Result<(), ProtocolError> {
+        if self.has_backlog() && self.lock_backlog().len() >= BACKLOG_MAX {
+            return Err(ProtocolError::ReadsNothing(BACKLOG_MAX));
+        }
+        self.unlock(serial);
+        Ok(())
     }
 
     /// Sends a LOCK_REQUEST; returns its number.

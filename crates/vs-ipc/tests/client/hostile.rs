@@ -109,6 +109,24 @@ fn more_buffers_than_anyone_has() {
     assert!(error.contains("more than 256 buffers"), "{error}");
 }
 
+/// Each REVOKED is answered. A host that never reads the answers must not fill this process.
+#[test]
+fn answers_that_the_host_does_not_read_are_not_kept_for_ever() {
+    let (host, mut client) = connected();
+    let error = (1..100_000u64).find_map(|serial| {
+        host.say(&wire::record(wire::Revoked { serial: serial.into(), ..wire::Revoked::default() }, &[]));
+        loop {
+            match client.wait(Some(TIMEOUT)) {
+                Ok(Some(Incoming::Revoked { .. })) => return None,
+                Ok(_) => {}
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+    });
+    let error = error.expect("it keeps them all");
+    assert!(error.contains("reads nothing"), "{error}");
+}
+
 #[test]
 fn descriptors_that_nobody_asked_for_are_closed() {
     let (host, mut client) = connected();
