@@ -4,11 +4,13 @@
 //! They speak both protocols byte by byte, so that nothing in our own client library keeps
 //! them from misbehaving.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use vs_ipc::vsl::wire::{Control, Event, Request};
-use vs_ipc::wire::{self, FormatMessage, FrameEvent, LockResponse, MAX_CLIENT_MESSAGE, Mode};
+use vs_ipc::wire::{
+    self, FormatMessage, FrameEvent, LockResponse, MAX_CLIENT_MESSAGE, MINOR_UNLOCK_PAGE, Mode, UnlockPage,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Peer;
@@ -43,7 +45,7 @@ const fn busy(name: &'static str, reach: fn(&Sockets) -> Peer, go_on: fn(&Peer))
 }
 
 /// Every step of both protocols.
-pub const STEPS: [Step; 24] = [
+pub const STEPS: [Step; 26] = [
     still("connected", |at| Peer::connect(&at.native)),
     still("said half a HELLO", |at| said(at, &wire::record(hello("doomed", Mode::Leased), &[])[..40])),
     still("said HELLO", |at| said(at, &wire::record(hello("doomed", Mode::Leased), &[]))),
@@ -56,6 +58,16 @@ pub const STEPS: [Step; 24] = [
     still("holds a frame", |at| holding(at, 1)),
     still("holds all that it may", |at| holding(at, 2)),
     still("maps a frame", maps_a_frame),
+    still("has its page", |at| with_page(at).0),
+    busy(
+        "unlocks in its page",
+        |at| {
+            let (peer, page) = with_page(at);
+            unlock_in(&page, 1);
+            peer
+        },
+        gives_back,
+    ),
     still("gave a frame back", |at| {
         let peer = leased(at);
         gives_back(&peer);
@@ -146,6 +158,29 @@ fn maps_a_frame(at: &Sockets) -> Peer {
     peer
 }
 
+/// A client with the page in which it may unlock without a message.
+fn with_page(at: &Sockets) -> (Peer, OwnedFd) {
+    let peer = Peer::connect(&at.native);
+    let modern = wire::Hello { minor: MINOR_UNLOCK_PAGE.into(), ..hello("paged", Mode::Leased) };
+    let _ = peer.say(&wire::record(modern, &[]));
+    let (_, mut record) = peer.hear_until::<UnlockPage>();
+    let page = record.fds.pop().expect("a page without memory");
+    (peer, page)
+}
+
+/// Writes an unlock into the first entry.
+fn unlock_in(page: &OwnedFd, serial: u64) {
+    scribble(page, serial, PAGE_ENTRIES_AT);
+}
+
+/// Where the entries of a page begin, and how long it is (docs/protocol.md, UNLOCK_PAGE).
+const PAGE_ENTRIES_AT: u64 = 64;
+const PAGE_LEN: u64 = 4096;
+
+fn scribble(page: &OwnedFd, word: u64, at: u64) {
+    rustix::io::pwrite(page, &word.to_le_bytes(), at).expect("a page cannot be written");
+}
+
 fn gives_back(peer: &Peer) {
     let (event, _) = peer.hear_frame();
     let _ = peer.say(&unlock(event.serial.get()));
@@ -215,7 +250,20 @@ pub const TRADES: [Trade; 16] = [
         },
     },
     Trade { name: "hoards-leased", live: |at| _ = greedy(at, Mode::Leased).hear_out() },
-    Trade { name: "hoards-leased-too", live: |at| _ = greedy(at, Mode::Leased).hear_out() },
+    Trade {
+        name: "scribbles",
+        live: |at| {
+            let (peer, page) = with_page(at);
+            let mut noise = Noise::of_this_process();
+            while let Some(record) = peer.hear_or_end() {
+                for _ in 0..64 {
+                    scribble(&page, noise.number(), noise.number() % (PAGE_LEN / 8) * 8);
+                }
+                let event = frame_of(&record).filter(|event| event.serial.get().is_multiple_of(2));
+                event.into_iter().for_each(|event| unlock_in(&page, event.serial.get()));
+            }
+        },
+    },
     Trade {
         name: "hoards-locks",
         live: |at| {

@@ -7,7 +7,8 @@ use rustix::net::{Shutdown, shutdown};
 use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
 use vs_ipc::client::{Connection, Hello, Incoming, ReceivedFrame};
 use vs_ipc::wire::{
-    self, BufferRetired, FrameEvent, Goodbye, LockResponse, Mode, Revoked, State, Welcome, format_message,
+    self, BufferRetired, FrameEvent, Goodbye, LockResponse, Mode, Revoked, State, UnlockPage, VERSION_MINOR, Welcome,
+    format_message,
 };
 use vs_pattern::Pattern;
 
@@ -31,8 +32,15 @@ pub(crate) fn run(data: &[u8]) {
 
 fn converse(mut script: Script<'_>) {
     let (host, theirs) = socket::pair();
+    socket::scribble(&socket::gallery()[socket::PAGE], &[0; socket::PAGE_LEN as usize], 0);
     if script.byte().is_multiple_of(4) {
-        let welcome = Welcome { major: 1.into(), credits: 3.into(), mode: Mode::Notify.code(), ..Welcome::default() };
+        let welcome = Welcome {
+            major: 1.into(),
+            minor: VERSION_MINOR.into(),
+            credits: 3.into(),
+            mode: Mode::Notify.code(),
+            ..Welcome::default()
+        };
         socket::say(&host, &wire::record(welcome, &[]), &[]);
         socket::say(&host, &wire::record(State::default(), &[]), &[]);
         socket::say(&host, &format_message::encode(1, &socket::format()), &[]);
@@ -52,7 +60,7 @@ fn converse(mut script: Script<'_>) {
 /// What the host says next, with which descriptors.
 fn message(step: u8, script: &mut Script<'_>) -> (Vec<u8>, u16) {
     let mut gifts = 0;
-    let record = match step % 10 {
+    let record = match step % 12 {
         0 => {
             gifts = u16::from(script.byte());
             script.bytes().to_vec()
@@ -86,9 +94,20 @@ fn message(step: u8, script: &mut Script<'_>) -> (Vec<u8>, u16) {
         8 => {
             wire::record(BufferRetired { buffer: u64::from(script.byte() & 3).into(), ..BufferRetired::default() }, &[])
         }
+        9 => {
+            gifts = 1 + socket::PAGE as u16;
+            let entries = u32::from(script.byte()).into();
+            wire::record(UnlockPage { entries, ..UnlockPage::default() }, &[])
+        }
+        10 => {
+            // Scribbled before the client comes, and told apart by nothing.
+            let at = u64::from(script.byte()) * 4;
+            socket::scribble(&socket::gallery()[socket::PAGE], script.bytes(), at);
+            wire::record(State::default(), &[])
+        }
         _ => wire::record(Goodbye { reason: u32::from(script.byte()).into(), ..Goodbye::default() }, &[]),
     };
-    (damaged(record, step / 10 % 4, script), gifts)
+    (damaged(record, step / 12 % 4, script), gifts)
 }
 
 /// The record with some bytes of its body changed.

@@ -15,7 +15,8 @@ use vs_frame::{CpuMemory, CpuPool, FrameMeta};
 use vs_ipc::host::{Dialect, Host, HostOptions, VslOptions};
 use vs_ipc::vsl::wire::{Event, Request};
 use vs_ipc::wire::{
-    self, FrameEvent, Hello, LockRequest, MAGIC, MAX_HOST_MESSAGE, Message, StreamState, UnlockRequest, VERSION_MAJOR,
+    self, FrameEvent, Hello, LockRequest, MAGIC, MAX_HOST_MESSAGE, Message, StreamState, UnlockPage, UnlockRequest,
+    VERSION_MAJOR, VERSION_MINOR,
 };
 use zerocopy::IntoBytes;
 
@@ -30,6 +31,9 @@ const BUFFERS: usize = 8;
 const FRAMES: usize = 5;
 /// Frames that one may hold.
 const CREDITS_MAX: u16 = 3;
+
+/// Where the entries of a page begin (docs/protocol.md, UNLOCK_PAGE).
+const ENTRIES_AT: u64 = 64;
 
 /// However its clients behave, the host keeps its books, says nothing that breaks the protocol,
 /// and has everything back when they are gone.
@@ -58,6 +62,8 @@ struct Client {
     socket: OwnedFd,
     dialect: Dialect,
     last_serial: u64,
+    /// Where it may unlock without a message.
+    page: Option<OwnedFd>,
 }
 
 impl Stage {
@@ -119,7 +125,7 @@ impl Stage {
                 }
                 13 => self.settle(),
                 14 => self.rule(&mut script),
-                _ => self.verify(),
+                _ => self.scribble(&mut script),
             }
         }
         self.settle();
@@ -146,7 +152,7 @@ impl Stage {
         let place = self.place(script);
         // Who takes a place has to leave it first: connections cost more than all else here.
         if place.is_none() {
-            *place = socket::join(&path).map(|socket| Client { socket, dialect, last_serial: 0 });
+            *place = socket::join(&path).map(|socket| Client { socket, dialect, last_serial: 0, page: None });
         }
     }
 
@@ -154,6 +160,7 @@ impl Stage {
         let hello = Hello {
             magic: MAGIC,
             major: VERSION_MAJOR.into(),
+            minor: VERSION_MINOR.into(),
             mode: script.byte() & 1,
             credits: u16::from(script.byte() & 7).into(),
             lease_ns: script.near(0).into(),
@@ -169,6 +176,21 @@ impl Stage {
         let gifts = socket::gifts(u16::from(who >> 5));
         if let Some(client) = &self.clients[usize::from(who & 0x1f) % CLIENTS] {
             socket::say(&client.socket, bytes, &gifts);
+        }
+    }
+
+    /// A client writes into its page: an unlock, or anything anywhere.
+    fn scribble(&mut self, script: &mut Script<'_>) {
+        let (last_serial, now_ns) = (self.last_serial(), monotonic_ns());
+        let Some(client) = self.client(script) else { return };
+        client.hear();
+        let Some(page) = &client.page else { return };
+        let at = script.byte();
+        if at < 0x80 {
+            let entry = [script.near(last_serial), script.near(now_ns)].map(u64::to_le_bytes);
+            socket::scribble(page, entry.as_flattened(), ENTRIES_AT + u64::from(at & 3) * size_of_val(&entry) as u64);
+        } else {
+            socket::scribble(page, script.bytes(), u64::from(at & 0x7f) * 4);
         }
     }
 
@@ -259,23 +281,29 @@ async fn looked() {
 impl Client {
     /// Everything that the host has said so far keeps to the page of its protocol.
     fn hear(&mut self) {
-        let (dialect, last_serial) = (self.dialect, &mut self.last_serial);
-        socket::hear(&self.socket, |record, fds| {
+        let Self { socket, dialect, last_serial, page } = self;
+        socket::hear(socket, |record, mut fds| {
             assert!(record.len() <= MAX_HOST_MESSAGE);
             let serial = match dialect {
                 Dialect::Vsl => {
                     let event = Event::parse(record).expect("a short event");
-                    assert_eq!((record.len(), fds), (size_of::<Event>(), usize::from(!event.is_answer())));
+                    assert_eq!((record.len(), fds.len()), (size_of::<Event>(), usize::from(!event.is_answer())));
                     u64::try_from(event.serial.get()).unwrap()
                 }
                 Dialect::Native => match wire::kind_of(record).unwrap() {
                     FrameEvent::KIND => {
                         let (event, _) = wire::parse::<FrameEvent>(record).unwrap();
-                        assert!(fds == usize::from(event.fds) && (fds == 0 || event.fds == event.memories));
+                        let told = usize::from(event.fds);
+                        assert!(fds.len() == told && (told == 0 || event.fds == event.memories));
                         event.serial.get()
                     }
+                    UnlockPage::KIND => {
+                        assert!(fds.len() == 1 && page.is_none());
+                        *page = fds.pop();
+                        0
+                    }
                     _ => {
-                        assert_eq!(fds, 0);
+                        assert!(fds.is_empty());
                         0
                     }
                 },

@@ -59,12 +59,14 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
 fn client() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         // A frame with its memory, one of a buffer that is known, its end.
-        ("frames", vec![0, 2, 1, 0, 0x40, 1, 3, 0, 0, 0x41, 1, 6, 0x41, 8, 1, 9, 8]),
+        ("frames", vec![0, 2, 1, 0, 0x40, 1, 3, 0, 0, 0x41, 1, 6, 0x41, 8, 1, 11, 8]),
         ("locks", vec![0, 2, 1, 0, 0x41, 1, 7, 0x41, 0, 7, 0x42, 1]),
         ("two-descriptors", vec![0, 2, 9, 0, 0x40, 1]),
-        ("damaged", vec![0, 12, 1, 0, 0x40, 1, 36, 2]),
-        ("format", vec![0, 5, 1, 15, 1, 16, 0xff, 2, 1, 0, 0x40, 1]),
-        ("refused", vec![1, 9, 5]),
+        ("damaged", vec![0, 14, 1, 0, 0x40, 1, 36, 2]),
+        ("format", vec![0, 5, 1, 17, 1, 16, 0xff, 2, 1, 0, 0x40, 1]),
+        ("refused", vec![1, 11, 5]),
+        ("page", vec![0, 9, 4, 3, 1, 0, 0x40, 1, 3, 0, 0, 0x41, 1, 3, 0, 0, 0x42, 1, 3, 0, 0, 0x43, 1]),
+        ("page-called", vec![0, 10, 0, 1, 1, 9, 4, 3, 1, 0, 0x40, 1]),
         ("no-protocol", vec![1, 0, 0, 4, b'G', b'E', b'T', b' ']),
     ]
 }
@@ -82,6 +84,7 @@ fn host() -> Vec<(&'static str, Vec<u8>)> {
     const LEAVE: u8 = 11;
     const SETTLE: u8 = 13;
     const RULE: u8 = 14;
+    const SCRIBBLE: u8 = 15;
     vec![
         (
             "leased",
@@ -99,6 +102,13 @@ fn host() -> Vec<(&'static str, Vec<u8>)> {
             ],
         ),
         ("lent", vec![JOIN, 0, HELLO, 1, 0, 0x80, 0, SETTLE, PUBLISH, 0, SETTLE, RULE, 3, RULE, 0, SETTLE]),
+        (
+            "page",
+            vec![
+                JOIN, 0, HELLO, 0, 2, 0x80, 0, SETTLE, PUBLISH, 1, PUBLISH, 1, SCRIBBLE, 0, 0, 0, 0, SCRIBBLE, 0, 1, 1,
+                0, PUBLISH, 1, SCRIBBLE, 0, 0x80, 4, 1, 1, 1, 1, PUBLISH, 1, SETTLE,
+            ],
+        ),
         ("gifts", vec![JOIN, 0, SAY, 2, 1, 2, 0x20, SETTLE]),
         ("crowd", vec![JOIN, 0, JOIN, 1, JOIN, 2, JOIN, 3, JOIN, 4, JOIN, 5, SETTLE, PUBLISH, 1, SETTLE]),
     ]

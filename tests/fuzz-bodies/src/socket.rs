@@ -43,8 +43,8 @@ pub(crate) fn say(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> boo
     sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok()
 }
 
-/// Takes every record that waits: its bytes, and how many descriptors came with it.
-pub(crate) fn hear(socket: &OwnedFd, mut told: impl FnMut(&[u8], usize)) {
+/// Takes every record that waits: its bytes, and the descriptors that came with it.
+pub(crate) fn hear(socket: &OwnedFd, mut told: impl FnMut(&[u8], Vec<OwnedFd>)) {
     let mut bytes = [0; MAX_HOST_MESSAGE + 1];
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
@@ -52,10 +52,10 @@ pub(crate) fn hear(socket: &OwnedFd, mut told: impl FnMut(&[u8], usize)) {
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let Ok(message) = recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) else { return };
         let rights = control.drain().filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(fds) => Some(fds.count()),
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
             _ => None,
         });
-        let fds = rights.sum();
+        let fds = rights.flatten().collect();
         if message.bytes == 0 {
             return;
         }
@@ -84,15 +84,29 @@ pub(crate) fn gallery() -> &'static [OwnedFd] {
         };
         let could_shrink = memfd(4096, SealFlags::empty());
         let small = memfd(100, SealFlags::SHRINK | SealFlags::GROW);
-        let empty = memfd(0, SealFlags::SHRINK | SealFlags::GROW);
         let (pipe, _) = rustix::pipe::pipe().unwrap();
-        (frame, vec![good, could_shrink, small, empty, pipe])
+        let page = memfd(PAGE_LEN, SealFlags::SHRINK | SealFlags::GROW);
+        let empty = memfd(0, SealFlags::SHRINK | SealFlags::GROW);
+        (frame, vec![good, could_shrink, small, pipe, page, empty])
     });
     fds
 }
 
-/// What the digits of `choice` to base 8 take from the gallery; 0 ends it, 6 and 7 are the good
-/// one again.
+/// Which of the gallery's can be a page in which frames are unlocked.
+pub(crate) const PAGE: usize = 4;
+
+/// Bytes of such a page (docs/protocol.md, UNLOCK_PAGE).
+pub(crate) const PAGE_LEN: u64 = 4096;
+
+/// Writes into a page that another one has mapped.
+pub(crate) fn scribble(page: &OwnedFd, bytes: &[u8], at: u64) {
+    let room = usize::try_from(PAGE_LEN.saturating_sub(at)).unwrap();
+    let written = rustix::io::pwrite(page, &bytes[..bytes.len().min(room)], at);
+    assert!(written.is_ok());
+}
+
+/// What the digits of `choice` to base 8 take from the gallery; 0 ends it, 7 is the good one
+/// again.
 pub(crate) fn gifts(choice: u16) -> Vec<BorrowedFd<'static>> {
     let gallery = gallery();
     let digits = std::iter::successors(Some(choice), |rest| Some(rest >> 3)).map(|rest| usize::from(rest & 7));

@@ -4,17 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fuzz_bodies::{TARGETS, run, seeds};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
 
-/// The targets count the descriptors of the process, so one runs at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// One test, for the targets count the descriptors of the process.
+#[test]
+fn every_target_comes_back() {
+    the_corpus_is_run_to_its_end();
+    damaged_inputs_are_survived();
+    bytes_by_chance_are_survived();
 }
 
 /// Inputs of a target in the tree.
@@ -24,9 +25,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
-#[test]
 fn the_corpus_is_run_to_its_end() {
-    let _alone = alone();
     for (target, body) in TARGETS {
         let corpus = corpus(target);
         for (name, bytes) in seeds::of(target) {
@@ -77,7 +76,6 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn try_all(cases: u32, input: impl Fn(&str) -> BoxedStrategy<Vec<u8>>) {
-    let _alone = alone();
     for (target, _) in TARGETS {
         // What fails here belongs into the corpus, not into a file of its own.
         let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
@@ -90,7 +88,6 @@ fn try_all(cases: u32, input: impl Fn(&str) -> BoxedStrategy<Vec<u8>>) {
     }
 }
 
-#[test]
 fn damaged_inputs_are_survived() {
     try_all(500, |target| {
         let seeds: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
@@ -103,7 +100,6 @@ fn damaged_inputs_are_survived() {
     });
 }
 
-#[test]
 fn bytes_by_chance_are_survived() {
     try_all(500, |_| proptest::collection::vec(any::<u8>(), 0..300).boxed());
 }
