@@ -3,6 +3,10 @@
 //!
 //! The bare limit is the same two records, LOCK_REQUEST and LOCK_RESPONSE by length, between
 //! two processes that both wait in a blocking receive call.
+//!
+//! Everybody runs on one processor. A round trip has one process at work at any time, and
+//! whether the scheduler wakes the next one here or on another processor, which may have to be
+//! woken itself, makes a factor of five and is no one's merit.
 
 use std::fmt;
 use std::io::Read;
@@ -11,6 +15,7 @@ use std::process::ChildStdout;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -39,6 +44,7 @@ pub struct Scene {
 
 /// Measures it, the sides in turns.
 pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
+    let _pinned = Pinned::here()?;
     let mut bare = Bare::start(plan, &dir.join("bare-lock"))?;
     let mut ours = Ours::start(plan, &dir.join("lock"))?;
     let mut rounds = Vec::new();
@@ -65,6 +71,27 @@ pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
     let (bare_p50_us, lock_p50_us, p50_over_bare) = over(50);
     let (bare_p99_us, lock_p99_us, p99_over_bare) = over(99);
     Ok(Scene { locks: plan.locks, bare_p50_us, bare_p99_us, lock_p50_us, lock_p99_us, p50_over_bare, p99_over_bare })
+}
+
+/// This thread, and the processes that it starts, run on one processor until this is dropped.
+struct Pinned(CpuSet);
+
+impl Pinned {
+    fn here() -> anyhow::Result<Self> {
+        let before = sched_getaffinity(None).context("cannot tell which processors there are")?;
+        let first = (0..CpuSet::MAX_CPU).find(|cpu| before.is_set(*cpu)).context("there is no processor")?;
+        let mut one = CpuSet::new();
+        one.set(first);
+        sched_setaffinity(None, &one).context("cannot stay on one processor")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // What was allowed before is allowed now.
+        let _ = sched_setaffinity(None, &self.0);
+    }
 }
 
 /// The round trips of one round in ns, sorted.

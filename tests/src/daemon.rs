@@ -98,8 +98,14 @@ impl Daemon {
     /// What it has of the kernel now.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
+        Footprint { files: self.open_files().len(), threads: self.threads().len(), maps: self.mappings().len() }
+    }
+
+    /// What it has mapped, a line each (proc_pid_maps(5)).
+    #[must_use]
+    pub fn mappings(&self) -> Vec<String> {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.process.pid())).unwrap();
-        Footprint { files: self.open_files().len(), threads: self.threads().len(), maps: maps.lines().count() }
+        maps.lines().map(str::to_owned).collect()
     }
 
     /// Names of its threads.

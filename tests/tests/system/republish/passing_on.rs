@@ -36,9 +36,8 @@ fn frames_are_passed_on_whole_and_in_the_same_memory() {
     // A client gets the descriptors of a buffer once: it knows no more buffers than there are.
     assert!(buffers.len() <= 12, "{} buffers", buffers.len());
     // The daemon neither mapped a frame nor keeps one that nobody reads, but for the newest.
-    let maps = std::fs::read_to_string(format!("/proc/{}/maps", stage.rig.daemon().process.pid())).unwrap();
-    let mut mapped = maps.lines().filter(|line| line.contains("memfd:") && !line.contains("memfd:videostream-unlocks"));
-    assert_eq!(mapped.next(), None);
+    let is_frame = |line: &&String| line.contains("memfd:") && !line.contains("memfd:videostream-unlocks");
+    assert_eq!(stage.rig.daemon().mappings().iter().find(is_frame), None);
     until(&publisher, "the frames to come back", |now| now.clients.iter().all(|client| client.held <= 1));
     stage.end();
 }
