@@ -42,7 +42,7 @@ until_metric() {
     local value
     for _ in $(seq 60); do
         value=$(metric "$1" "$2")
-        if [ "$value" "${@:3}" ]; then
+        if test "$value" "${@:3}"; then
             return
         fi
         sleep 1
