@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -73,7 +73,8 @@ impl Peer {
         for direction in [Timeout::Recv, Timeout::Send] {
             set_socket_timeout(&fd, direction, Some(PATIENCE)).unwrap();
         }
-        connect(&fd, &SocketAddrUnix::new(socket).unwrap()).unwrap();
+        let address = SocketAddrUnix::new(socket).unwrap();
+        retry_on_intr(|| connect(&fd, &address)).unwrap();
         Self(fd)
     }
 
@@ -101,7 +102,8 @@ impl Peer {
         if !fds.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
         }
-        match sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL) {
+        let mut send = || sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+        match retry_on_intr(&mut send) {
             Ok(_) => true,
             Err(Errno::PIPE | Errno::CONNRESET) => false,
             Err(error) => panic!("cannot send: {error}"),
@@ -123,8 +125,9 @@ impl Peer {
         let mut bytes = vec![0; MAX_HOST_MESSAGE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut receive =
-            || recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC);
+        let mut once = || recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC);
+        // Waiting with a timeout is interrupted when a process is stopped or frozen (signal(7)).
+        let mut receive = || retry_on_intr(&mut once);
         let received = match receive() {
             // Said once, before the last messages (docs/protocol.md, "Transport").
             Err(Errno::CONNRESET) => receive(),

@@ -32,6 +32,8 @@ const FRAMES: usize = 5;
 /// Frames that one may hold.
 const CREDITS_MAX: u16 = 3;
 
+/// The step in which the host gets its turn; what others do between two of them comes at once.
+const SETTLE: u8 = 13;
 /// Where the entries of a page begin (docs/protocol.md, UNLOCK_PAGE).
 const ENTRIES_AT: u64 = 64;
 
@@ -54,6 +56,8 @@ struct Stage {
     pool: CpuPool,
     options: HostOptions,
     clients: [Option<Client>; CLIENTS],
+    /// Something has happened since the host was last left to settle.
+    stirred: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -78,11 +82,12 @@ impl Stage {
         let mut host = runtime.block_on(async { Host::bind(options.clone()).unwrap() });
         host.set_state(StreamState::Running, "");
         let pool = CpuPool::new(Arc::new(socket::format()), CpuMemory::WritableMemfd, BUFFERS, BUFFERS).unwrap();
-        Self { runtime, host, pool, options, clients: Default::default(), _dir: dir }
+        Self { runtime, host, pool, options, clients: Default::default(), stirred: true, _dir: dir }
     }
 
     fn play(&mut self, mut script: Script<'_>) {
         while let Some(step) = script.step() {
+            self.stirred |= step % 16 != SETTLE;
             match step % 16 {
                 0 => self.join(Dialect::Native, &mut script),
                 1 => self.join(Dialect::Vsl, &mut script),
@@ -123,7 +128,7 @@ impl Stage {
                         let _ = shutdown(&client.socket, Shutdown::Write);
                     }
                 }
-                13 => self.settle(),
+                SETTLE => self.settle(),
                 14 => self.rule(&mut script),
                 _ => self.scribble(&mut script),
             }
@@ -157,11 +162,13 @@ impl Stage {
     }
 
     fn hello(&mut self, script: &mut Script<'_>) {
+        let wish = script.byte();
         let hello = Hello {
             magic: MAGIC,
             major: VERSION_MAJOR.into(),
-            minor: VERSION_MINOR.into(),
-            mode: script.byte() & 1,
+            // A page costs more than the rest of a short script: not everybody asks for one.
+            minor: if wish & 2 == 0 { 0.into() } else { VERSION_MINOR.into() },
+            mode: wish & 1,
             credits: u16::from(script.byte() & 7).into(),
             lease_ns: script.near(0).into(),
             name: wire::name_field("fuzz\n"),
@@ -226,6 +233,9 @@ impl Stage {
 
     /// Lets the host serve whoever has something to say.
     fn settle(&mut self) {
+        if !std::mem::take(&mut self.stirred) {
+            return;
+        }
         let host = &mut self.host;
         self.runtime.block_on(async {
             let mut idle = false;
@@ -256,6 +266,7 @@ impl Stage {
 
     /// Everybody leaves, and everything is back.
     fn clear(&mut self) {
+        self.stirred |= self.clients.iter().any(Option::is_some);
         for mut client in self.clients.iter_mut().filter_map(Option::take) {
             client.hear();
         }

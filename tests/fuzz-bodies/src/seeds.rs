@@ -105,7 +105,7 @@ fn host() -> Vec<(&'static str, Vec<u8>)> {
         (
             "page",
             vec![
-                JOIN, 0, HELLO, 0, 2, 0x80, 0, SETTLE, PUBLISH, 1, PUBLISH, 1, SCRIBBLE, 0, 0, 0, 0, SCRIBBLE, 0, 1, 1,
+                JOIN, 0, HELLO, 2, 2, 0x80, 0, SETTLE, PUBLISH, 1, PUBLISH, 1, SCRIBBLE, 0, 0, 0, 0, SCRIBBLE, 0, 1, 1,
                 0, PUBLISH, 1, SCRIBBLE, 0, 0x80, 4, 1, 1, 1, 1, PUBLISH, 1, SETTLE,
             ],
         ),
