@@ -12,20 +12,28 @@ const SHARED_PART: usize = 8;
 
 impl Host {
     /// Whether there is a place for a further connection of `peer`; if not, why.
-    pub(super) fn check_admission(&self, peer: Peer, dialect: Dialect) -> Result<(), (GoodbyeReason, String)> {
+    pub(super) fn check_admission(&mut self, peer: Peer, dialect: Dialect) -> Result<(), (GoodbyeReason, String)> {
         if let (Dialect::Vsl, Some(text)) = (dialect, self.vsl.as_ref().and_then(vsl::Endpoint::refusal)) {
             return Err((GoodbyeReason::Other, text));
+        }
+        if !self.may_connect(peer.uid) {
+            let text =
+                "this user connects, or says, far more than clients need: wait before the next attempt".to_owned();
+            return Err((GoodbyeReason::TooManyOfUser, text));
         }
         let max = self.options.clients_max;
         if self.clients.len() >= max {
             return Err((GoodbyeReason::TooManyClients, "the stream has as many clients as it may".to_owned()));
         }
         let of_user = self.clients.iter().filter(|(_, client)| client.peer.uid == peer.uid).count();
-        if of_user >= self.options.clients_per_uid_max || takes_all(of_user, self.clients.len(), max) {
-            let text = "this user has as many clients of this stream as one may".to_owned();
-            return Err((GoodbyeReason::TooManyOfUser, text));
-        }
-        Ok(())
+        let text = if of_user >= self.options.clients_per_uid_max {
+            "this user has as many clients of this stream as one may (clients-per-uid-max)"
+        } else if takes_all(of_user, self.clients.len(), max) {
+            "the connections left are for users that have fewer (the last eighth of clients-max)"
+        } else {
+            return Ok(());
+        };
+        Err((GoodbyeReason::TooManyOfUser, text.to_owned()))
     }
 }
 

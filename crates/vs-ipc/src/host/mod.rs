@@ -36,6 +36,7 @@ use vs_frame::{Buffer, BufferId, Format, Frame};
 
 use self::alarm::Alarm;
 use self::client::{Client, OUTBOX_MAX, Peer, SEND_BUFFER, Trouble};
+use self::flood::{Admissions, Users};
 use self::listener::Listener;
 use self::poller::{Member, Poller, Ready, Watch};
 use self::send::send_record;
@@ -81,6 +82,10 @@ pub struct Host {
     look_ns: Option<u64>,
     /// When clients that said too much are listened to again.
     listen_again_ns: Option<u64>,
+    /// Whose turn it is then: the first key.
+    listen_from: usize,
+    users: Users,
+    admissions: Admissions,
     /// Until when no connection is accepted.
     accept_after_ns: Option<u64>,
     /// The earliest time at which a silent connection is due.
@@ -139,6 +144,9 @@ impl Host {
             totals: Totals::default(),
             look_ns: None,
             listen_again_ns: None,
+            listen_from: 0,
+            users: Users::default(),
+            admissions: Admissions::default(),
             accept_after_ns: None,
             handshake_due_ns: None,
             ready: Vec::new(),
@@ -285,17 +293,27 @@ impl Host {
             Ok(Some(socket)) => socket,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(stream = self.options.stream, %error, "cannot accept a client; pausing");
-                self.accept_after_ns = Some(monotonic_ns().saturating_add(ACCEPT_PAUSE_NS));
+                let now_ns = monotonic_ns();
+                if let Some(unlogged) = self.admissions.log(now_ns) {
+                    tracing::warn!(
+                        stream = self.options.stream, %error, unlogged,
+                        "cannot accept a client: allow the daemon more descriptors (LimitNOFILE=), or streams fewer clients"
+                    );
+                }
+                self.accept_after_ns = Some(now_ns.saturating_add(ACCEPT_PAUSE_NS));
                 self.watch_listeners(Watch::Nothing);
                 return;
             }
         };
+        self.note_accepted();
         // A socket without credentials is already dead.
         let Ok(cred) = rustix::net::sockopt::socket_peercred(&socket) else { return };
         let peer = Peer { uid: cred.uid.as_raw(), pid: cred.pid.as_raw_nonzero().get() };
         if let Err((reason, text)) = self.check_admission(peer, dialect) {
-            tracing::warn!(stream = self.options.stream, uid = peer.uid, pid = peer.pid, %reason, "refused a client");
+            if let Some(unlogged) = self.admissions.log(monotonic_ns()) {
+                let stream = &self.options.stream;
+                tracing::warn!(stream, uid = peer.uid, pid = peer.pid, %reason, text, unlogged, "refused a client");
+            }
             self.totals.goodbye(reason);
             self.totals.departures.add(Departure::refused(peer, reason, &text));
             say_goodbye(&socket, dialect, reason, &text);
