@@ -55,7 +55,7 @@ fn a_reader_shows_in_counters_and_distributions() {
     let of_client = |name: &str| metrics.get(&format!("videostream_client_{name}"), &[("client", NAME)]);
     assert!(of_client("frames_delivered_total") >= 30.0);
     assert!(of_client("lease_hold_seconds_sum") >= hold.sum as f64 / 1e9);
-    let who = [("client", NAME), ("pid", &pid().to_string()), ("mode", "leased")];
+    let who = [("client", NAME), ("pid", &pid().to_string()), ("protocol", "native"), ("mode", "leased")];
     assert_eq!(metrics.get("videostream_client_info", &who), 1.0);
     assert_eq!(metrics.get("videostream_stream_clients", &[("stream", "a")]), 1.0);
     assert!(metrics.get("videostream_stream_capture_latency_seconds_count", &[("stream", "a")]) >= 30.0);

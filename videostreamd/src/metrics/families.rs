@@ -162,7 +162,9 @@ fn of_clients(text: &mut Exposition, streams: &[Stream<'_>]) {
     for client in clients() {
         let (pid, uid) = (client.snapshot.pid.to_string(), client.snapshot.uid.to_string());
         let [stream, id, name] = client.labels();
-        family.sample(&[stream, id, name, ("pid", &pid), ("uid", &uid), ("mode", client.snapshot.mode.name())], 1);
+        let (protocol, mode) = (client.snapshot.dialect.name(), client.snapshot.mode.name());
+        let who = [("pid", pid.as_str()), ("uid", &uid), ("protocol", protocol), ("mode", mode)];
+        family.sample(&[[stream, id, name].as_slice(), &who].concat(), 1);
     }
     type Value = fn(&ClientSnapshot) -> u64;
     let plain: [(&str, Kind, &str, Value); 6] = [
