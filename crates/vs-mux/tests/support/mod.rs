@@ -123,9 +123,9 @@ fn muxer(codec: Codec) -> &'static str {
     }
 }
 
-/// Options that write without waiting for the disk.
+/// Options that write without waiting for the disk, and the same bytes at any time of day.
 pub fn unsynced() -> Options {
-    Options { sync: None, ..Options::default() }
+    Options { sync: None, creation_time: None, ..Options::default() }
 }
 
 /// Every access unit of a fixture begins with a delimiter in a start code of four bytes.
