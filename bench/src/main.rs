@@ -48,7 +48,9 @@ fn main() -> anyhow::Result<()> {
     if let Some(role) = &args.role {
         return role::play(role);
     }
-    raise_descriptor_limit();
+    // Hundreds of receivers are hundreds of sockets and pipes. If the system gives no more, the
+    // benchmark that needs them says so.
+    let _ = vs_ipc::host::raise_descriptor_limit();
     let dir =
         tempfile::Builder::new().prefix("videostream-bench.").tempdir().context("cannot make a temporary folder")?;
     interrupt::remove_on_signal(dir.path())?;
@@ -94,12 +96,4 @@ fn main() -> anyhow::Result<()> {
     }
     println!("{report}");
     report.write(&args.json)
-}
-
-/// Hundreds of receivers are hundreds of sockets and pipes. If the system gives no more, the
-/// benchmark that needs them says so.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -68,6 +68,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
+    if let Err(error) = vs_ipc::host::raise_descriptor_limit() {
+        tracing::warn!(%error, "cannot raise the limit of open files to what it may be");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("vs-control")

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use system_tests::client::builder;
 use system_tests::mischief::Noise;
 use system_tests::peer::{hello, lock, unlock};
 use system_tests::{Peer, Rig, Witness, eventually};
@@ -356,4 +358,29 @@ fn no_more_clients_than_the_stream_may_have() {
         assert!(second.hear_frame().0.serial.get() > 0);
         witness.all_was_well();
     }
+}
+
+#[test]
+fn a_full_stream_leaves_the_other_streams_their_descriptors() {
+    let stream = "pattern = \"bars\"\nsize = \"320x240\"";
+    let rig = Rig::start(&format!("{CONFIG}[stream.b]\n{stream}\nalways-on = true\n[stream.c]\n{stream}\n"));
+    let witness = Witness::start(&rig.socket("a"));
+    let daemon = Pid::from_raw(rig.daemon().process.pid() as i32);
+    let few = Rlimit { current: Some(256), maximum: Some(256) };
+    prlimit(daemon, Resource::Nofile, few).unwrap();
+    // Three quarters are for clients, and of these the last eighth is for users with fewer.
+    let mut crowd = vec![Peer::greet(&rig.socket("a"), "crowd", Mode::Notify)];
+    for _ in 2..256 * 3 / 4 * 7 / 8 {
+        crowd.push(Peer::greet(&rig.socket("a"), "crowd", Mode::Notify));
+    }
+    for stream in ["a", "b"] {
+        let farewell = Peer::connect(&rig.socket(stream)).farewell();
+        assert_eq!(farewell.reason, GoodbyeReason::TooManyOfUser);
+        assert!(farewell.text.contains("descriptors"), "{}", farewell.text);
+    }
+    // What is left is enough for what is no client: the buffers and the thread of a stream.
+    let _ = rig.vsctl(&["start-stream", "c"]).good();
+    drop(crowd.pop());
+    eventually("a place to be free again", || builder(&rig.socket("c")).connect().ok());
+    witness.all_was_well();
 }

@@ -15,7 +15,7 @@ use crate::wire::{VERSION_MAJOR, VERSION_MINOR, WireError};
 pub enum ConnectError {
     /// There is nothing at the path.
     #[error(
-        "there is no stream at {}: check the name, and that videostreamd runs (`vsctl status` lists its streams)",
+        "there is no stream at {}: check the name (`vsctl status` lists videostreamd's), and that what publishes it runs",
         path.display()
     )]
     NotFound {
@@ -23,7 +23,9 @@ pub enum ConnectError {
         path: PathBuf,
     },
     /// There is a socket, but nobody listens to it any more.
-    #[error("nobody listens at {}: videostreamd has stopped, or the stream was removed; start videostreamd", path.display())]
+    #[error(
+        "nobody listens at {} any more: start videostreamd again, or whichever program published there", path.display()
+    )]
     NotListening {
         /// Path of the socket.
         path: PathBuf,

@@ -2,6 +2,7 @@
 //! Who may connect at all.
 
 use super::client::Peer;
+use super::places::{NoPlace, Place};
 use super::{Dialect, Host, vsl};
 use crate::wire::GoodbyeReason;
 
@@ -11,8 +12,8 @@ use crate::wire::GoodbyeReason;
 const SHARED_PART: usize = 8;
 
 impl Host {
-    /// Whether there is a place for a further connection of `peer`; if not, why.
-    pub(super) fn check_admission(&mut self, peer: Peer, dialect: Dialect) -> Result<(), (GoodbyeReason, String)> {
+    /// A place for a further connection of `peer`, or why there is none.
+    pub(super) fn find_place(&mut self, peer: Peer, dialect: Dialect) -> Result<Place, (GoodbyeReason, String)> {
         if let (Dialect::Vsl, Some(text)) = (dialect, self.vsl.as_ref().and_then(vsl::Endpoint::refusal)) {
             return Err((GoodbyeReason::Other, text));
         }
@@ -31,15 +32,29 @@ impl Host {
         } else if takes_all(of_user, self.clients.len(), max) {
             "the connections left are for users that have fewer (the last eighth of clients-max)"
         } else {
-            return Ok(());
+            return Place::take(peer.uid).map_err(no_place);
         };
         Err((GoodbyeReason::TooManyOfUser, text.to_owned()))
     }
 }
 
+fn no_place(why: NoPlace) -> (GoodbyeReason, String) {
+    let (reason, text) = match why {
+        NoPlace::ForAnybody => (
+            GoodbyeReason::TooManyClients,
+            "all streams together have as many clients as the host's descriptors allow (LimitNOFILE=, ulimit -n)",
+        ),
+        NoPlace::ForThisUser => (
+            GoodbyeReason::TooManyOfUser,
+            "the host's last descriptors are for users with fewer clients (LimitNOFILE=, ulimit -n)",
+        ),
+    };
+    (reason, text.to_owned())
+}
+
 /// Whether a user with `of_user` of all `present` connections would take, with a further one,
 /// what is kept for others.
-fn takes_all(of_user: usize, present: usize, max: usize) -> bool {
+pub(super) fn takes_all(of_user: usize, present: usize, max: usize) -> bool {
     let left = max.saturating_sub(present);
     left <= max / SHARED_PART && of_user >= left
 }

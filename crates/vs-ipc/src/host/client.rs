@@ -14,6 +14,7 @@ use vs_frame::clock::monotonic_ns;
 use super::by_reason::{Revocations, Skips};
 use super::departures::Departure;
 use super::flood::Allowance;
+use super::places::Place;
 use super::poller::{Member, Poller, Watch};
 use super::send::{Sent, send_record};
 use super::stats::{ClientSnapshot, Dialect};
@@ -87,6 +88,8 @@ pub(super) struct Client {
     /// Times that it was not listened to, because it had said too much.
     pub(super) muted: u64,
     pub(super) allowance: Allowance,
+    /// Dropped last: until then the socket counts.
+    _place: Place,
 }
 
 /// The connection cannot go on.
@@ -99,7 +102,7 @@ pub(super) enum Trouble {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, dialect: Dialect, socket: OwnedFd, peer: Peer, connected_ns: u64) -> Self {
+    pub(super) fn new(id: u64, dialect: Dialect, socket: OwnedFd, peer: Peer, place: Place, connected_ns: u64) -> Self {
         Self {
             id,
             dialect,
@@ -122,6 +125,7 @@ impl Client {
             stray_unlocks: 0,
             muted: 0,
             allowance: Allowance::new(connected_ns),
+            _place: place,
         }
     }
 

@@ -26,10 +26,12 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody serves that path.
-    #[error("{0} is already served by another process: stop it, or give this stream another name or --socket-dir")]
+    #[error(
+        "{0} is already served by another process: stop it, or publish at another path (another name, another directory)"
+    )]
     InUse(PathBuf),
     /// There is something there that is no socket.
-    #[error("{0} exists and is not a socket: remove it, or give this stream another name")]
+    #[error("{0} exists and is not a socket: remove it, or publish at another path")]
     NotASocket(PathBuf),
     /// The system refused.
     #[error("cannot {what} the socket {path}: {source}; the directory must exist and be writable for the daemon")]

@@ -20,6 +20,7 @@ mod departures;
 mod flood;
 mod listener;
 mod options;
+mod places;
 mod poller;
 mod requests;
 mod revoke;
@@ -49,6 +50,7 @@ pub use by_reason::{ByReason, Reason, Revocations, Skips};
 pub use departures::Departure;
 pub use listener::BindError;
 pub use options::{HostOptions, VslOptions};
+pub use places::raise_descriptor_limit;
 pub use stats::{ClientSnapshot, Dialect, HostSnapshot};
 
 /// How long a connection may take to say HELLO. An honest client says it at once.
@@ -309,16 +311,10 @@ impl Host {
         // A socket without credentials is already dead.
         let Ok(cred) = rustix::net::sockopt::socket_peercred(&socket) else { return };
         let peer = Peer { uid: cred.uid.as_raw(), pid: cred.pid.as_raw_nonzero().get() };
-        if let Err((reason, text)) = self.check_admission(peer, dialect) {
-            if let Some(unlogged) = self.admissions.log(monotonic_ns()) {
-                let stream = &self.options.stream;
-                tracing::warn!(stream, uid = peer.uid, pid = peer.pid, %reason, text, unlogged, "refused a client");
-            }
-            self.totals.goodbye(reason);
-            self.totals.departures.add(Departure::refused(peer, reason, &text));
-            say_goodbye(&socket, dialect, reason, &text);
-            return;
-        }
+        let place = match self.find_place(peer, dialect) {
+            Ok(place) => place,
+            Err((reason, text)) => return self.turn_away(&socket, peer, dialect, reason, &text),
+        };
         // With the default size a stopped reader would collect hundreds of stale events.
         let send_buffer = if dialect == Dialect::Vsl { vsl::SEND_BUFFER } else { SEND_BUFFER };
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, send_buffer);
@@ -326,7 +322,7 @@ impl Host {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
         if self.poller.add(Member::Client(key), &socket).is_ok() {
-            entry.insert(Client::new(self.next_client, dialect, socket, peer, now_ns));
+            entry.insert(Client::new(self.next_client, dialect, socket, peer, place, now_ns));
             self.next_client += 1;
             if dialect == Dialect::Vsl {
                 self.welcome_vsl(key);
@@ -335,6 +331,16 @@ impl Host {
             let due = now_ns.saturating_add(HANDSHAKE_NS);
             self.handshake_due_ns = Some(self.handshake_due_ns.map_or(due, |earlier| earlier.min(due)));
         }
+    }
+
+    fn turn_away(&mut self, socket: &OwnedFd, peer: Peer, dialect: Dialect, reason: GoodbyeReason, text: &str) {
+        if let Some(unlogged) = self.admissions.log(monotonic_ns()) {
+            let stream = &self.options.stream;
+            tracing::warn!(stream, uid = peer.uid, pid = peer.pid, %reason, text, unlogged, "refused a client");
+        }
+        self.totals.goodbye(reason);
+        self.totals.departures.add(Departure::refused(peer, reason, text));
+        say_goodbye(socket, dialect, reason, text);
     }
 
     /// Serves those that the poller has listed.
