@@ -55,9 +55,12 @@ fn a_stopped_host_stops_the_frames_and_nothing_else() {
     let before = check(&next(&mut client));
     upstream.signal(Signal::STOP);
     while client.next_frame(Duration::from_millis(300)).unwrap().is_some() {}
+    until_state(&mut client, StreamState::Waiting);
+    assert!(client.state().reason.contains("sends no frames"), "{}", client.state());
     // Others come meanwhile.
     let mut other = stage.client();
     upstream.signal(Signal::CONT);
+    until_state(&mut client, StreamState::Running);
     assert!(check(&next(&mut client)) > before);
     check(&next(&mut other));
     // The daemon ends without waiting for a host that does not answer.

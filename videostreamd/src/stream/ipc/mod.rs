@@ -61,6 +61,10 @@ const LEASE_MARGIN: Duration = Duration::from_millis(100);
 /// arrives. It needs a host that has not read hundreds of messages.
 const BACKLOG_RETRY: Duration = Duration::from_millis(10);
 
+/// When no frame has come for so long although the host should have some, the stream is said to
+/// wait. Twice what libvideostream's own clients wait before they give their host up.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// What the daemon asks of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
@@ -94,6 +98,8 @@ enum Said {
     Frame(Loan),
     /// It wants the frame with this serial back.
     Revoked(u64),
+    /// Nothing for a while, although its stream runs.
+    Silence,
     /// Nothing that matters here.
     Nothing,
 }
@@ -318,7 +324,12 @@ impl IpcSource {
                 }
                 self.lent.retain(|lent| lent.serial != serial);
             }
-            Said::Nothing => {}
+            // Without a credit the host may not send anything.
+            Said::Silence if self.spare() > 0 => {
+                let text = format!("the host at {} sends no frames", self.subscription.path.display());
+                self.tell(StreamState::Waiting, text);
+            }
+            Said::Silence | Said::Nothing => {}
         }
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
 use vs_frame::clock::{NS_PER_MS, monotonic_ns};
 use vs_ipc::client::{ConnectError, Connection, Hello, Incoming, ReceiveError, ReceivedFrame};
-use vs_ipc::wire::{GoodbyeReason, Mode};
+use vs_ipc::wire::{GoodbyeReason, Mode, StreamState};
 
-use super::{BACKLOG_RETRY, LEASE_MARGIN, Loan, Said, Subscription, Terms, Trouble};
+use super::{BACKLOG_RETRY, LEASE_MARGIN, Loan, SILENCE, Said, Subscription, Terms, Trouble};
 
 /// A connection, not yet watched by the stream's runtime.
 #[derive(Debug)]
@@ -21,8 +22,12 @@ pub(super) struct Connected(Connection);
 #[derive(Debug)]
 pub(super) struct Upstream {
     connection: AsyncFd<Connection>,
-    /// The state that came with the handshake, until it is told.
-    first: Option<Said>,
+    /// What is to be said before the host is heard again.
+    next: Option<Said>,
+    /// When the last message came.
+    since: Instant,
+    /// The host says that its stream runs, and sends nothing.
+    silent: bool,
 }
 
 /// Connects; blocks for at most twice the `timeout`.
@@ -58,39 +63,87 @@ impl Connected {
         let session = self.0.session();
         let terms = Terms { epoch: session.epoch, credits: usize::from(session.credits) };
         let status = self.0.status();
-        let first = Some(Said::State(status.state, status.reason.clone()));
+        let next = Some(Said::State(status.state, status.reason.clone()));
         // SAFETY: a connection owns its socket and names the same one until it is dropped, and
         // the `AsyncFd` owns the connection.
         let watched = unsafe { AsyncFd::register_with_interest(self.0, Interest::READABLE) };
         let connection = watched.map_err(io::Error::from).map_err(Trouble::passing)?;
-        Ok((Upstream { connection, first }, terms))
+        Ok((Upstream { connection, next, since: Instant::now(), silent: false }, terms))
     }
 }
 
 impl Upstream {
     /// Waits for what the host says next. Safe to cancel: nothing is taken before it returns.
     pub(super) async fn next(&mut self) -> Result<Said, Trouble> {
-        if let Some(first) = self.first.take() {
-            return Ok(first);
+        if let Some(said) = self.next.take() {
+            return Ok(said);
         }
         loop {
             let backlog = self.connection.get_ref().has_backlog();
+            let patience = self.patience();
             tokio::select! {
+                // Should this thread be late, what the host has said meanwhile comes first.
+                biased;
                 ready = self.connection.readable_mut() => {
                     let mut ready = ready.map_err(Trouble::passing)?;
                     match ready.get_inner_mut().receive().map_err(lost)? {
-                        Some(incoming) => return said(incoming),
+                        Some(incoming) => return self.said(incoming),
                         None => ready.clear_ready(),
                     }
                 }
                 () = tokio::time::sleep(BACKLOG_RETRY), if backlog => {
                     // Receiving also sends what waits.
                     if let Some(incoming) = self.connection.get_mut().receive().map_err(lost)? {
-                        return said(incoming);
+                        return self.said(incoming);
                     }
+                }
+                () = tokio::time::sleep_until(self.since + patience.unwrap_or_default()), if patience.is_some() => {
+                    self.silent = true;
+                    return Ok(Said::Silence);
                 }
             }
         }
+    }
+
+    /// How long the host may say nothing; `None` if nothing is expected of it.
+    fn patience(&self) -> Option<Duration> {
+        let connection = self.connection.get_ref();
+        if self.silent || connection.status().state != StreamState::Running {
+            return None;
+        }
+        // Frames without a rate come when they come.
+        let interval = connection.format()?.rate.interval_ns().map(Duration::from_nanos)?;
+        Some(SILENCE.max(interval.saturating_mul(2)))
+    }
+
+    fn said(&mut self, incoming: Incoming) -> Result<Said, Trouble> {
+        self.since = Instant::now();
+        Ok(match incoming {
+            Incoming::Frame(frame) => {
+                let said = Said::Frame(loan(frame));
+                if !std::mem::take(&mut self.silent) {
+                    return Ok(said);
+                }
+                self.next = Some(said);
+                let status = self.connection.get_ref().status();
+                Said::State(status.state, status.reason.clone())
+            }
+            Incoming::State(status) => {
+                self.silent = false;
+                Said::State(status.state, status.reason)
+            }
+            Incoming::Revoked { serial, .. } => Said::Revoked(serial),
+            Incoming::Goodbye(goodbye) => {
+                let text = format!("the host has ended the connection: {goodbye}");
+                return Err(if not_understood(goodbye.reason) {
+                    Trouble::lasting(text)
+                } else {
+                    Trouble::passing(text)
+                });
+            }
+            // Each frame brings its format, and nothing is locked beyond the lease it comes with.
+            _ => Said::Nothing,
+        })
     }
 }
 
@@ -99,20 +152,6 @@ fn lost(error: ReceiveError) -> Trouble {
         ReceiveError::Protocol(_) => Trouble::lasting(error),
         _ => Trouble::passing(error),
     }
-}
-
-fn said(incoming: Incoming) -> Result<Said, Trouble> {
-    Ok(match incoming {
-        Incoming::Frame(frame) => Said::Frame(loan(frame)),
-        Incoming::State(status) => Said::State(status.state, status.reason),
-        Incoming::Revoked { serial, .. } => Said::Revoked(serial),
-        Incoming::Goodbye(goodbye) => {
-            let text = format!("the host has ended the connection: {goodbye}");
-            return Err(if not_understood(goodbye.reason) { Trouble::lasting(text) } else { Trouble::passing(text) });
-        }
-        // Each frame brings its format, and nothing is locked beyond the lease it comes with.
-        _ => Said::Nothing,
-    })
 }
 
 fn loan(frame: ReceivedFrame) -> Loan {

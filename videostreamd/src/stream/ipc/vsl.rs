@@ -19,7 +19,7 @@ use vs_frame::clock::{NS_PER_MS, NS_PER_SEC, monotonic_ns};
 use vs_ipc::vsl::client::{Connection, Incoming, ReceiveError, Received};
 use vs_ipc::wire::StreamState;
 
-use super::{BACKLOG_RETRY, LEASE_MARGIN, Loan, Said, Subscription, Terms, Trouble};
+use super::{BACKLOG_RETRY, LEASE_MARGIN, Loan, SILENCE, Said, Subscription, Terms, Trouble};
 
 /// How long a lock is relied on. Another videostreamd ends it after its `lease-max`, 10 s
 /// unless configured; libvideostream itself keeps it for ever.
@@ -28,10 +28,6 @@ const LOCK: Duration = Duration::from_secs(10);
 /// A frame that was published longer ago than this, when its lock is granted, is not new.
 /// That takes a millisecond; the rest is for a host that has much to do, or this daemon.
 const FRESH_NS: u64 = NS_PER_SEC;
-
-/// When no frame has come for so long, the stream is said to wait. Twice what libvideostream's
-/// own clients wait before they give their host up.
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// A connection, not yet watched by the stream's runtime.
 #[derive(Debug)]
