@@ -5,6 +5,7 @@
 //! Look at it with `cargo run -p libvsclient --example show -- /tmp/breath`, or give it to
 //! videostreamd as a stream with `ipc = "/tmp/breath"`. Says every second who reads.
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use vsclient::publish::{FrameMeta, Publisher};
@@ -12,7 +13,17 @@ use vsclient::{Format, FourCc, Rate, monotonic_ns};
 
 const FPS: u32 = 30;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match publish() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("publish: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn publish() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let stream = args.next().ok_or("usage: publish STREAM [COUNT]")?;
     let count = args.next().map_or(Ok(u64::MAX), |count| count.parse())?;
