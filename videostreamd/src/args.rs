@@ -37,6 +37,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub socket_dir: Option<PathBuf>,
 
+    /// Directory for what is remembered across restarts
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
     /// Check the configuration, say what is wrong with it, and exit
     #[arg(long)]
     pub check_config: bool,

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use crate::config::load::Loaded;
 use crate::devices::Devices;
+use crate::devices::watch::Found;
 use crate::recording::{RecordError, RecordOptions, Recording};
 use crate::rendition::Renditions;
 use crate::stream::handle::{HandleError, StreamSnapshot};
@@ -77,6 +78,8 @@ pub struct StreamEntry {
     pub spec: StreamSpec,
     status: watch::Sender<StreamStatus>,
     running: Mutex<Option<Running>>,
+    /// Whether it is there only because its camera is.
+    implicit: bool,
     /// Held while it is started or stopped, which can take as long as a driver likes.
     changing: tokio::sync::Mutex<()>,
 }
@@ -88,9 +91,9 @@ struct Running {
 }
 
 impl StreamEntry {
-    fn new(spec: StreamSpec) -> Arc<Self> {
+    fn new(spec: StreamSpec, implicit: bool) -> Arc<Self> {
         let status = watch::Sender::new(StreamStatus::stopped());
-        Arc::new(Self { spec, status, running: Mutex::new(None), changing: tokio::sync::Mutex::default() })
+        Arc::new(Self { spec, status, running: Mutex::new(None), implicit, changing: tokio::sync::Mutex::default() })
     }
 
     /// What it is doing, and every change of it.
@@ -142,7 +145,9 @@ pub struct Control {
     loaded: Loaded,
     socket_dir: PathBuf,
     epoch: u64,
-    devices: Devices,
+    devices: Arc<Devices>,
+    /// Learns which objects have come, gone or changed.
+    objects: mpsc::UnboundedSender<Changed>,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
     renditions: Renditions,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
@@ -150,29 +155,88 @@ pub struct Control {
     next_recording: AtomicU64,
 }
 
+/// What is to be looked at again: it has come, gone or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The device of this name.
+    Device(String),
+    /// The stream of this name.
+    Stream(String),
+}
+
 impl Control {
-    /// Nothing runs yet.
-    pub fn new(loaded: Loaded, socket_dir: PathBuf, epoch: u64, devices: Devices) -> Self {
-        let entries = loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone())));
-        let mut streams: BTreeMap<_, _> = entries.collect();
-        for camera in devices.cameras() {
-            if !streams.contains_key(camera)
-                && let Some(spec) = loaded.implicit(camera, &socket_dir)
-            {
-                streams.insert(camera.to_owned(), StreamEntry::new(spec));
-            }
-        }
-        let streams = Mutex::new(streams);
+    /// Nothing runs yet, and no device is known. `objects` learns what comes and goes.
+    pub fn new(
+        loaded: Loaded,
+        socket_dir: PathBuf,
+        state_dir: Option<PathBuf>,
+        epoch: u64,
+        objects: mpsc::UnboundedSender<Changed>,
+    ) -> Self {
+        let entries = loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone(), false)));
+        let streams = Mutex::new(entries.collect());
+        let devices = &loaded.config.device;
+        let configured =
+            devices.iter().map(|(name, device)| (name.as_str().to_owned(), device.get_ref().matching.clone()));
+        let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
+            SourceSpec::Camera { device } => Some(device.clone()),
+            SourceSpec::Pattern | SourceSpec::Ipc { .. } => None,
+        });
+        let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir));
         Self {
             loaded,
             socket_dir,
             epoch,
             devices,
+            objects,
             streams,
             renditions: Renditions::default(),
             recordings: Mutex::default(),
             next_recording: AtomicU64::new(1),
         }
+    }
+
+    /// Takes over which devices there are now. Cameras that no stream of the configuration
+    /// shows have one of their own for as long as they are there, or are shown. Writes a file.
+    pub fn update_devices(&self, found: &[Found]) {
+        let changed = self.devices.update(found);
+        self.tell(changed.into_iter().map(Changed::Device));
+        let cameras = self.devices.cameras();
+        let mut streams = self.lock_streams();
+        let mut changed = Vec::new();
+        for camera in &cameras {
+            if !streams.contains_key(camera)
+                && let Some(spec) = self.loaded.implicit(camera, &self.socket_dir)
+            {
+                streams.insert(camera.clone(), StreamEntry::new(spec, true));
+                changed.push(camera.clone());
+            }
+        }
+        drop(streams);
+        self.tell(changed.into_iter().map(Changed::Stream));
+        self.forget_unused();
+    }
+
+    /// Forgets streams and devices that are there only because of a camera that has gone.
+    fn forget_unused(&self) {
+        let cameras = self.devices.cameras();
+        let mut streams = self.lock_streams();
+        let unused = |name: &String, entry: &StreamEntry| {
+            // One that is being started or stopped is looked at again after that.
+            entry.implicit && !cameras.contains(name) && entry.running().is_none() && entry.changing.try_lock().is_ok()
+        };
+        let gone: Vec<_> = streams.iter().filter(|(name, entry)| unused(name, entry)).map(|(n, _)| n.clone()).collect();
+        let removed: Vec<_> = gone.iter().filter_map(|name| streams.remove(name)).collect();
+        drop(streams);
+        // Whoever waits for news of one learns that there will be none.
+        removed.iter().for_each(|entry| entry.say(StreamState::Stopped, "the camera is gone"));
+        self.tell(gone.into_iter().map(Changed::Stream));
+        self.tell(self.devices.prune().into_iter().map(Changed::Device));
+    }
+
+    fn tell(&self, changed: impl Iterator<Item = Changed>) {
+        // Nobody listens any more when the daemon ends.
+        changed.for_each(|changed| drop(self.objects.send(changed)));
     }
 
     /// Directory of the sockets.
@@ -186,13 +250,23 @@ impl Control {
     }
 
     /// The device registry.
-    pub fn devices(&self) -> &Devices {
+    pub fn devices(&self) -> &Arc<Devices> {
         &self.devices
+    }
+
+    /// The stream of this name, running or not.
+    pub fn find_stream(&self, name: &str) -> Option<Arc<StreamEntry>> {
+        self.lock_streams().get(name).cloned()
     }
 
     /// Every stream, running or not.
     pub fn streams(&self) -> Vec<Arc<StreamEntry>> {
         self.lock_streams().values().cloned().collect()
+    }
+
+    /// Whether this is one of the streams that there are.
+    pub fn shows(&self, entry: &Arc<StreamEntry>) -> bool {
+        self.find_stream(&entry.spec.name).is_some_and(|known| Arc::ptr_eq(&known, entry))
     }
 
     fn lock_streams(&self) -> MutexGuard<'_, BTreeMap<String, Arc<StreamEntry>>> {
@@ -278,12 +352,17 @@ impl Control {
                 Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers, spares: spec.spares })
             }
             SourceSpec::Camera { device } => {
-                let node = self.devices.camera_node(device).ok_or_else(|| ControlError::NoSuchDevice {
+                let camera = self.devices.follow(device).filter(|camera| camera.presence.borrow().is_some());
+                let camera = camera.ok_or_else(|| ControlError::NoSuchDevice {
                     stream: spec.name.clone(),
                     device: device.clone(),
-                    known: list("cameras found:", self.devices.cameras().into_iter(), "no camera was found"),
+                    known: list(
+                        "cameras found:",
+                        self.devices.cameras().iter().map(String::as_str),
+                        "no camera was found",
+                    ),
                 })?;
-                Ok(Plan::Camera { node, shape, buffers, spares: spec.spares, vsl: spec.host.vsl.is_some() })
+                Ok(Plan::Camera { camera, shape, buffers, spares: spec.spares, vsl: spec.host.vsl.is_some() })
             }
             SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
                 let (name, path) = (&spec.name, path.display());
@@ -308,7 +387,9 @@ impl Control {
     pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
         let entry = self.stream(name)?;
         let reason = GoodbyeReason::StreamRemoved;
-        if !self.stop(&entry, reason, "the stream was stopped").await? {
+        let stopped = self.stop(&entry, reason, "the stream was stopped").await;
+        self.forget_unused();
+        if !stopped? {
             return Err(ControlError::NotRunning(name.to_owned()));
         }
         Ok(())

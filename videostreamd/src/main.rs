@@ -28,13 +28,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use vs_frame::clock::monotonic_ns;
 
 use crate::args::Args;
 use crate::bus::{Address, Bus};
 use crate::config::load::{self, Loaded};
 use crate::control::Control;
-use crate::devices::Devices;
+use crate::devices::watch::Found;
 use crate::metrics::endpoint::Endpoint;
 use crate::metrics::{Listen, Metrics};
 
@@ -78,6 +79,7 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         .build()
         .context("cannot start the event loop")?;
     let socket_dir = load::socket_dir(&loaded.config, args.socket_dir.as_deref());
+    let state_dir = load::state_dir(&loaded.config, args.state_dir.as_deref());
     let from_file = loaded.config.daemon.bus.as_ref().map(|bus| bus.0.clone());
     let address = args.bus.or(from_file).unwrap_or(Address::System);
     let listen = loaded.config.metrics.listen.as_ref().map(|listen| listen.0.clone());
@@ -85,10 +87,14 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         make_directory(&socket_dir)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let devices = tokio::task::spawn_blocking(Devices::discover).await?;
-        let control = Arc::new(Control::new(loaded, socket_dir, epoch, devices));
+        let (objects, changed) = mpsc::unbounded_channel();
+        let control = Arc::new(Control::new(loaded, socket_dir, state_dir, epoch, objects));
+        let mut found = devices::watch::start()?;
+        let first = found.recv().await.unwrap_or_default();
+        update_devices(&control, first).await;
+        let following = tokio::spawn(follow_devices(Arc::clone(&control), found));
         let metrics = Arc::new(Metrics::new(Arc::clone(&control)));
-        let bus = Bus::serve(&address, Arc::clone(&control), Arc::clone(&metrics)).await?;
+        let bus = Bus::serve(&address, Arc::clone(&control), Arc::clone(&metrics), changed).await?;
         let endpoint = match &listen {
             Some(listen) => start_endpoint(listen, metrics).await,
             None => None,
@@ -107,12 +113,28 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         tracing::info!("shutting down");
         notify(&[sd_notify::NotifyState::Stopping]);
         drop(endpoint);
+        following.abort();
         control.shut_down().await;
         bus.leave().await;
         // Whoever supervises the daemon starts it again when there is a bus.
         anyhow::ensure!(!lost, "the {address} bus has gone: start the daemon again when it is back");
         Ok(())
     })
+}
+
+async fn follow_devices(control: Arc<Control>, mut found: mpsc::UnboundedReceiver<Vec<Found>>) {
+    while let Some(list) = found.recv().await {
+        update_devices(&control, list).await;
+    }
+}
+
+/// Names are written down: not on a thread that others need.
+async fn update_devices(control: &Arc<Control>, list: Vec<Found>) {
+    let control = Arc::clone(control);
+    let updated = tokio::task::spawn_blocking(move || control.update_devices(&list)).await;
+    if let Err(error) = updated {
+        tracing::error!(%error, "cannot take over which devices there are");
+    }
 }
 
 /// Whoever takes the address first must not be able to keep the cameras from running.

@@ -95,21 +95,35 @@ pub struct DeviceInfo {
 /// # Errors
 /// [`DiscoverError`] if udev cannot list anything.
 pub fn discover() -> Result<Vec<DeviceInfo>, DiscoverError> {
+    Ok(nodes()?.into_iter().map(DeviceInfo::ask).collect())
+}
+
+/// Present while a udev daemon runs, which gives nodes their links and permissions.
+const UDEV_RUNS: &str = "/run/udev/control";
+
+/// Lists all V4L2 nodes, in [`OrderKey`]'s order, without opening any. One that the udev daemon
+/// has not yet seen to is left out: its place and permissions come with an event of its own
+/// ([`Monitor`](crate::Monitor)).
+///
+/// # Errors
+/// [`DiscoverError`] if udev cannot list anything.
+pub fn nodes() -> Result<Vec<Node>, DiscoverError> {
     let mut enumerator = Enumerator::new()?;
     enumerator.match_subsystem(SUBSYSTEM)?;
-    let mut devices: Vec<_> = enumerator.scan_devices()?.filter_map(|device| DeviceInfo::from_udev(&device)).collect();
-    devices.sort_by_cached_key(|device| device.node.order_key());
-    Ok(devices)
+    let managed = Path::new(UDEV_RUNS).exists();
+    let ready = |device: &Device| !managed || device.is_initialized();
+    let devices = enumerator.scan_devices()?.filter(ready);
+    let mut nodes: Vec<_> = devices.filter_map(|device| Node::from_udev(&device)).collect();
+    nodes.sort_by_cached_key(Node::order_key);
+    Ok(nodes)
 }
 
 impl DeviceInfo {
-    /// Asks one node that udev knows, as from a hotplug event; `None` if it has no device
-    /// file.
+    /// Asks a node what it does. Takes as long as its driver.
     #[must_use]
-    pub fn from_udev(device: &Device) -> Option<Self> {
-        let node = Node::from_udev(device)?;
+    pub fn ask(node: Node) -> Self {
         let function = Function::ask(&node.devnode);
-        Some(Self { node, function })
+        Self { node, function }
     }
 
     /// Asks the node at `devnode` (or at a link to it), with what udev knows of it.

@@ -5,7 +5,7 @@
 //!
 //! * [`discovery`] finds every V4L2 node through udev and says what it is: camera, encoder,
 //!   decoder, converter, or nothing that carries pictures. It looks at capabilities and
-//!   formats, never at node numbers.
+//!   formats, never at node numbers. [`Monitor`] tells when nodes come and go.
 //! * [`capture`] runs a camera: negotiates a format, exports the driver's buffers as
 //!   read-only DmaBufs once, and hands them out as [`vs_frame::Frame`]s that go back to the
 //!   driver by themselves.
@@ -23,6 +23,7 @@ mod classify;
 pub mod discovery;
 mod event;
 mod formats;
+mod monitor;
 mod node;
 mod order;
 mod planar;
@@ -33,9 +34,10 @@ pub use capture::{
     StartError,
 };
 pub use classify::DeviceKind;
-pub use discovery::{DeviceInfo, DiscoverError, Function, Node, discover};
+pub use discovery::{DeviceInfo, DiscoverError, Function, Node, discover, nodes};
 pub use event::Event;
 pub use formats::{FormatDesc, FormatFlags, FrameSize, RateOffer};
+pub use monitor::{Monitor, NodeEvent};
 pub use node::NodeError;
 pub use order::OrderKey;
 pub use planar::Planar;

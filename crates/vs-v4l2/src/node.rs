@@ -39,6 +39,12 @@ pub enum NodeError {
         /// The node.
         devnode: PathBuf,
     },
+    /// Its driver does not come back.
+    #[error("{} does not answer: its driver hangs; unplug it, or restart the machine", devnode.display())]
+    Hangs {
+        /// The node.
+        devnode: PathBuf,
+    },
     /// Whatever else the system said.
     #[error("cannot {action} {}: {source}; the kernel log (dmesg) may say more", devnode.display())]
     Other {

@@ -220,6 +220,12 @@ dicts! {
         bus: String,
         /// udev's `ID_PATH`; empty if unknown.
         path: String,
+        /// Its link in `/dev/v4l/by-path`, without the folder; empty if it has none.
+        by_path: String,
+        /// Its link in `/dev/v4l/by-id`, without the folder; empty if it has none.
+        by_id: String,
+        /// Its serial number; empty if it has none.
+        serial: String,
         /// Whether the driver speaks the multi-planar API.
         multiplanar: bool,
         /// Whether it is there.

@@ -1,27 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `org.videostream.VideoStream1.Device`
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use vs_frame::Rate;
-use vs_v4l2::{DeviceInfo, FormatDesc, FrameSize, Planar, RateOffer};
+use vs_v4l2::{DeviceInfo, FormatDesc, FrameSize, Function, Planar, RateOffer};
 use zbus::interface;
+use zbus::object_server::InterfaceRef;
 use zbus::zvariant::Value;
 
 use super::dict::{Dict, dict};
-use crate::devices::kind_name;
+use crate::devices::{Devices, kind_name};
 
 pub(super) struct Device {
     name: String,
-    info: DeviceInfo,
+    devices: Arc<Devices>,
 }
 
 impl Device {
-    pub(super) fn new(name: &str, info: &DeviceInfo) -> Self {
-        Self { name: name.to_owned(), info: info.clone() }
+    pub(super) fn new(name: &str, devices: &Arc<Devices>) -> Self {
+        Self { name: name.to_owned(), devices: Arc::clone(devices) }
     }
 
-    fn word(&self, of: impl FnOnce(&vs_v4l2::Function) -> &str) -> String {
-        self.info.function.as_ref().map_or_else(|_| String::new(), |function| of(function).to_owned())
+    fn info(&self) -> Option<Arc<DeviceInfo>> {
+        self.devices.get(&self.name)?.info
     }
+
+    /// Something of what the device says of itself.
+    fn ask<T: Default>(&self, of: impl FnOnce(&Function) -> T) -> T {
+        let info = self.info();
+        info.as_ref().and_then(|info| info.function.as_ref().ok()).map(of).unwrap_or_default()
+    }
+
+    fn is_present(&self) -> bool {
+        self.devices.get(&self.name).is_some_and(|known| known.present)
+    }
+}
+
+/// Tells everybody that a device has come, gone or changed.
+pub(super) async fn announce(object: &InterfaceRef<Device>) -> zbus::Result<()> {
+    let (device, emitter) = (object.get().await, object.signal_emitter());
+    device.present_changed(emitter).await?;
+    device.kind_changed(emitter).await?;
+    device.node_changed(emitter).await?;
+    device.card_changed(emitter).await?;
+    device.driver_changed(emitter).await?;
+    device.bus_changed(emitter).await?;
+    device.path_changed(emitter).await?;
+    device.by_path_changed(emitter).await?;
+    device.by_id_changed(emitter).await?;
+    device.serial_changed(emitter).await?;
+    device.multiplanar_changed(emitter).await?;
+    device.problem_changed(emitter).await?;
+    device.formats_changed(emitter).await
 }
 
 #[interface(name = "org.videostream.VideoStream1.Device")]
@@ -33,53 +65,76 @@ impl Device {
 
     #[zbus(property)]
     fn kind(&self) -> &str {
-        kind_name(&self.info)
+        kind_name(self.info().as_deref())
     }
 
     #[zbus(property)]
     fn node(&self) -> String {
-        self.info.node.devnode.display().to_string()
+        let info = self.info().filter(|_| self.is_present());
+        info.map(|info| info.node.devnode.display().to_string()).unwrap_or_default()
     }
 
     #[zbus(property)]
-    fn card(&self) -> &str {
-        self.info.name()
+    fn card(&self) -> String {
+        self.info().map(|info| info.name().to_owned()).unwrap_or_default()
     }
 
     #[zbus(property)]
     fn driver(&self) -> String {
-        self.word(|function| &function.driver)
+        self.ask(|function| function.driver.clone())
     }
 
     #[zbus(property)]
     fn bus(&self) -> String {
-        self.word(|function| &function.bus)
+        self.ask(|function| function.bus.clone())
     }
 
     #[zbus(property)]
-    fn path(&self) -> &str {
-        self.info.node.id_path.as_deref().unwrap_or_default()
+    fn path(&self) -> String {
+        self.info().and_then(|info| info.node.id_path.clone()).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn by_path(&self) -> String {
+        link_name(self.info().and_then(|info| info.node.by_path.clone()))
+    }
+
+    #[zbus(property)]
+    fn by_id(&self) -> String {
+        link_name(self.info().and_then(|info| info.node.by_id.clone()))
+    }
+
+    #[zbus(property)]
+    fn serial(&self) -> String {
+        self.info().and_then(|info| info.node.serial.clone()).unwrap_or_default()
     }
 
     #[zbus(property)]
     fn multiplanar(&self) -> bool {
-        self.info.function.as_ref().is_ok_and(|function| function.planar == Some(Planar::Multi))
+        self.ask(|function| function.planar == Some(Planar::Multi))
     }
 
     #[zbus(property)]
     fn present(&self) -> bool {
-        true
+        self.is_present()
     }
 
     #[zbus(property)]
     fn problem(&self) -> String {
-        self.info.function.as_ref().err().map(ToString::to_string).unwrap_or_default()
+        let info = self.info().filter(|_| self.is_present());
+        info.and_then(|info| info.function.as_ref().err().map(ToString::to_string)).unwrap_or_default()
     }
 
     #[zbus(property)]
     fn formats(&self) -> Vec<Dict> {
-        self.info.function.as_ref().map_or_else(|_| Vec::new(), |f| f.formats.iter().map(format).collect())
+        self.ask(|function| function.formats.iter().map(format).collect())
     }
+}
+
+/// A link without its folder.
+fn link_name(link: Option<PathBuf>) -> String {
+    let name = link.as_deref().and_then(Path::file_name);
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn format(format: &FormatDesc) -> Dict {

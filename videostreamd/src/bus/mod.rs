@@ -8,6 +8,7 @@ mod device;
 mod dict;
 mod error;
 mod manager;
+mod objects;
 mod options;
 mod path;
 mod recording;
@@ -19,9 +20,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::StreamExt;
+use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::fdo::RequestNameFlags;
 
-use crate::control::Control;
+use crate::control::{Changed, Control};
 use crate::metrics::Metrics;
 
 use self::tasks::Tasks;
@@ -42,17 +44,23 @@ pub struct Bus {
 
 impl Bus {
     /// Publishes the objects, then takes the name: whoever sees the name sees all objects.
-    pub async fn serve(address: &Address, control: Arc<Control>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    pub async fn serve(
+        address: &Address,
+        control: Arc<Control>,
+        metrics: Arc<Metrics>,
+        changed: UnboundedReceiver<Changed>,
+    ) -> anyhow::Result<Self> {
         let connection = address.connect().await?;
         let tasks = Tasks::default();
         let server = connection.object_server();
         server.at(path::ROOT, zbus::fdo::ObjectManager).await?;
-        for (name, info) in control.devices().iter() {
-            server.at(path::device(name)?, device::Device::new(name, info)).await?;
+        for name in control.devices().names() {
+            server.at(path::device(&name)?, device::Device::new(&name, control.devices())).await?;
         }
         for entry in control.streams() {
             stream::publish(&connection, &tasks, &control, entry).await?;
         }
+        objects::follow(&connection, &tasks, &control, changed);
         server.at(path::ROOT, manager::Manager::new(control, metrics, tasks.clone())).await?;
         let flags = RequestNameFlags::DoNotQueue.into();
         connection.request_name_with_flags(NAME, flags).await.with_context(|| {

@@ -14,33 +14,42 @@ use super::dict::{Dict, by_reason, dict, distribution};
 use super::path;
 use super::tasks::Tasks;
 use crate::control::{Control, StreamEntry};
+use crate::devices::Devices;
 use crate::stream::handle::StreamSnapshot;
 use crate::stream::source::Counts;
 use crate::stream::spec::SourceSpec;
 
 pub(super) struct Stream {
     entry: Arc<StreamEntry>,
-    device: OwnedObjectPath,
+    devices: Arc<Devices>,
+}
+
+impl Stream {
+    /// Whether it is this stream's object, and not that of an earlier one of its name.
+    pub(super) fn shows(&self, entry: &Arc<StreamEntry>) -> bool {
+        Arc::ptr_eq(&self.entry, entry)
+    }
 }
 
 /// Puts a stream on the bus and keeps its properties' readers informed.
 pub(super) async fn publish(
     connection: &Connection,
     tasks: &Tasks,
-    control: &Control,
+    control: &Arc<Control>,
     entry: Arc<StreamEntry>,
 ) -> zbus::Result<()> {
-    let device = match &entry.spec.source {
-        SourceSpec::Camera { device } if control.devices().get(device).is_some() => path::device(device)?,
-        _ => OwnedObjectPath::from(ObjectPath::from_static_str("/")?),
-    };
     let path = path::stream(&entry.spec.name)?;
-    let mut status = entry.status();
+    let (mut status, control, shown) = (entry.status(), Arc::clone(control), Arc::downgrade(&entry));
     let server = connection.object_server();
-    server.at(&path, Stream { entry, device }).await?;
+    server.at(&path, Stream { entry, devices: Arc::clone(control.devices()) }).await?;
     let object = server.interface::<_, Stream>(&path).await?;
     tasks.spawn(async move {
         while status.changed().await.is_ok() {
+            // A stream that is only as long as its camera has gone: there is no object any more.
+            let is_there = shown.upgrade().is_some_and(|entry| control.shows(&entry));
+            if !is_there {
+                return;
+            }
             // A bus that is gone has no readers.
             let _ = announce(&object).await;
         }
@@ -81,8 +90,12 @@ impl Stream {
     }
 
     #[zbus(property)]
-    fn device(&self) -> OwnedObjectPath {
-        self.device.clone()
+    fn device(&self) -> zbus::fdo::Result<OwnedObjectPath> {
+        let path = match &self.entry.spec.source {
+            SourceSpec::Camera { device } if self.devices.get(device).is_some() => path::device(device)?,
+            _ => OwnedObjectPath::from(ObjectPath::from_static_str("/").map_err(zbus::Error::from)?),
+        };
+        Ok(path)
     }
 
     #[zbus(property)]

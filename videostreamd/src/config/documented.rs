@@ -12,6 +12,7 @@ use vs_ipc::host::HostOptions;
 use super::load::{Loaded, read_text};
 use super::{Config, DEFAULT_BUFFERS, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
 use crate::bus::Address;
+use crate::devices::Match;
 use crate::stream::spec::StreamSpec;
 
 const DOCUMENTED: &str = include_str!("../../../config/videostreamd.toml");
@@ -68,10 +69,11 @@ fn keys<T: Deserialize<'static>>() -> &'static [&'static str] {
 fn as_it_lies_it_changes_nothing() {
     let loaded = load(DOCUMENTED);
     assert!(loaded.streams.is_empty());
-    let Config { daemon, defaults, metrics, stream } = loaded.config;
+    let Config { daemon, defaults, metrics, device, stream } = loaded.config;
     assert_eq!(format!("{daemon:?}"), format!("{:?}", Daemon::default()));
     assert_eq!(format!("{defaults:?}"), format!("{:?}", Publication::default()));
     assert!(metrics.listen.is_none());
+    assert!(device.is_empty());
     assert!(stream.is_empty());
 }
 
@@ -93,6 +95,11 @@ fn every_option_is_there() {
         for key in keys {
             assert!(documented[section].get(key).is_some(), "[{section}] does not explain {key}");
         }
+    }
+    let devices = documented["device"].as_table().unwrap();
+    for key in keys::<Match>() {
+        let explained = devices.values().any(|device| device["match"].get(key).is_some());
+        assert!(explained, "no [device.NAME] explains {key}");
     }
     let streams = documented["stream"].as_table().unwrap();
     for key in keys::<Stream>() {

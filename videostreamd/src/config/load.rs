@@ -93,10 +93,28 @@ pub fn socket_dir(config: &Config, argument: Option<&Path>) -> PathBuf {
     argument.or(config.daemon.socket_dir.as_deref()).unwrap_or(Path::new(DEFAULT_SOCKET_DIR)).to_owned()
 }
 
+/// The directory for what is remembered across restarts: the command line's word, the file's,
+/// or the service manager's (systemd.exec(5), `StateDirectory=`). Without any of them nothing is.
+pub fn state_dir(config: &Config, argument: Option<&Path>) -> Option<PathBuf> {
+    let of_service = || {
+        let dirs = std::env::var_os("STATE_DIRECTORY")?;
+        std::env::split_paths(&dirs).next().filter(|dir| dir.is_absolute())
+    };
+    argument.or(config.daemon.state_dir.as_deref()).map(Path::to_owned).or_else(of_service)
+}
+
 fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigError> {
     let config: Config =
         toml::from_str(source.text).map_err(|error| source.wrong(error.span(), error.message().replace('`', "'")))?;
     let socket_dir = socket_dir(&config, argument);
+    for (name, device) in &config.device {
+        if device.get_ref().matching.is_empty() {
+            let message = format!(
+                "device '{name}' would be any device: say in match what it is like, as in match = {{ serial = \"A1B2\" }}"
+            );
+            return Err(source.wrong(Some(device.span()), message));
+        }
+    }
     let mut streams = Vec::new();
     for (name, stream) in &config.stream {
         let checked = check(name, stream.get_ref(), &config.defaults, &socket_dir);
@@ -286,6 +304,9 @@ mod tests {
                 "[stream.a]\nbuffers = 99\npattern = \"bars\"\n",
                 "v.toml:2:11: invalid value: integer '99', expected a whole number from 4 to 32",
             ),
+            ("\n[device.a]\nmatch = {}\n", "v.toml:2:1: device 'a' would be any device"),
+            ("[device.a]\nmatch = { port = 1 }\n", "unknown field 'port', expected one of"),
+            ("[device.a]\n", "missing field 'match'"),
             ("\n[stream.a]\nrate = 30\n", "stream 'a' has no source: add pattern"),
             ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "more than one source"),
             ("[stream.a]\npattern = \"bars\"\nvsl = \"a.vsl\"\n", "vsl must be the whole path"),

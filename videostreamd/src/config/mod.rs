@@ -21,6 +21,7 @@ use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
 use crate::bus::Address;
+use crate::devices::Match;
 use crate::metrics::Listen;
 use crate::stream::spec::SourceSpec;
 
@@ -40,6 +41,9 @@ pub struct Config {
     /// The HTTP endpoint for metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// Devices with names of their own.
+    #[serde(default)]
+    pub device: BTreeMap<SocketName, Spanned<Device>>,
     /// The streams.
     #[serde(default)]
     pub stream: BTreeMap<SocketName, Spanned<Stream>>,
@@ -53,6 +57,8 @@ pub struct Daemon {
     pub bus: Option<Quoted<Address>>,
     /// Directory of the sockets.
     pub socket_dir: Option<PathBuf>,
+    /// Directory for what is remembered across restarts.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `[metrics]`
@@ -61,6 +67,15 @@ pub struct Daemon {
 pub struct Metrics {
     /// Where it listens; there is none if this is missing.
     pub listen: Option<Quoted<Listen>>,
+}
+
+/// `[device.NAME]`
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Device {
+    /// What the device is like that has this name.
+    #[serde(rename = "match")]
+    pub matching: Match,
 }
 
 /// `[stream.NAME]`

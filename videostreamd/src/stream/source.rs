@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What fills a stream. The thread awaits [`Source::next`] and publishes what comes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryError, MemoryKind};
 use vs_ipc::wire::StreamState;
 
@@ -11,6 +11,7 @@ use super::camera::CameraSource;
 use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
 use super::spec::{Shape, frames_for_clients};
+use crate::devices::Following;
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub enum Plan {
     },
     /// Capture from a camera.
     Camera {
-        /// Its node.
-        node: PathBuf,
+        /// The camera, wherever it is.
+        camera: Following,
         /// What its frames shall be.
         shape: Shape,
         /// Buffers to ask the driver for.
@@ -121,8 +122,10 @@ impl Source {
             Plan::Pattern { shape, memory, buffers, spares } => {
                 PatternSource::open(*shape, memory.clone(), *buffers, *spares).map(Self::Pattern)
             }
-            Plan::Camera { node, shape, buffers, spares, vsl } => {
-                CameraSource::open(node, *shape, *buffers, *spares, *vsl).map(Self::Camera)
+            Plan::Camera { camera, shape, buffers, spares, vsl } => {
+                let node =
+                    camera.presence.borrow().clone().with_context(|| format!("{} is not there", camera.name()))?;
+                CameraSource::open(&node.node, *shape, *buffers, *spares, *vsl).map(Self::Camera)
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
         }
