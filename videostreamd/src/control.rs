@@ -20,6 +20,7 @@ use crate::devices::Devices;
 use crate::devices::watch::Found;
 use crate::recording::{RecordError, RecordOptions, Recording};
 use crate::rendition::Renditions;
+use crate::stream::camera::CameraPlan;
 use crate::stream::handle::{HandleError, StreamSnapshot};
 use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
@@ -308,13 +309,13 @@ impl Control {
     async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
         let current = entry.running().clone();
-        let plan = self.plan(entry, wishes, current.as_ref().map(|running| &running.plan))?;
+        let plan = self.plan(entry, wishes, current.as_ref().map(|running| &running.plan), on_failure)?;
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
             if before == plan && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
                 return Ok(());
             }
-            handle.open(plan.clone()).await.map_err(|error| open_error(&error))?;
+            handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
             *entry.running() = Some(Running { handle, plan });
             return Ok(());
         }
@@ -325,7 +326,7 @@ impl Control {
         })?;
         let handle = Arc::new(handle);
         *entry.running() = Some(Running { handle: Arc::clone(&handle), plan: plan.clone() });
-        if let Err(error) = handle.open(plan).await {
+        if let Err(error) = handle.open(plan, on_failure.is_patient()).await {
             if on_failure == OnFailure::Stop {
                 *entry.running() = None;
                 let stopped = handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await;
@@ -338,10 +339,16 @@ impl Control {
     }
 
     /// What to open for an entry: what was wished now, before, or in the configuration.
-    fn plan(&self, entry: &StreamEntry, wishes: Shape, current: Option<&Plan>) -> Result<Plan, ControlError> {
+    fn plan(
+        &self,
+        entry: &StreamEntry,
+        wishes: Shape,
+        current: Option<&Plan>,
+        on_failure: OnFailure,
+    ) -> Result<Plan, ControlError> {
         let spec = &entry.spec;
         let before = current.map_or(spec.shape, |plan| match plan {
-            Plan::Pattern { shape, .. } | Plan::Camera { shape, .. } => *shape,
+            Plan::Pattern { shape, .. } | Plan::Camera(CameraPlan { shape, .. }) => *shape,
             Plan::Ipc(_) => Shape::default(),
         });
         let (shape, buffers) = (wishes.over(before), spec.buffers);
@@ -352,7 +359,10 @@ impl Control {
                 Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers, spares: spec.spares })
             }
             SourceSpec::Camera { device } => {
-                let camera = self.devices.follow(device).filter(|camera| camera.presence.borrow().is_some());
+                let camera = self.devices.follow(device);
+                // Whoever asks now wants to know; what runs waits for its camera.
+                let waits = current.is_some() || on_failure == OnFailure::Stay;
+                let camera = camera.filter(|camera| waits || camera.presence.borrow().is_some());
                 let camera = camera.ok_or_else(|| ControlError::NoSuchDevice {
                     stream: spec.name.clone(),
                     device: device.clone(),
@@ -362,7 +372,8 @@ impl Control {
                         "no camera was found",
                     ),
                 })?;
-                Ok(Plan::Camera { camera, shape, buffers, spares: spec.spares, vsl: spec.host.vsl.is_some() })
+                let (spares, vsl) = (spec.spares, spec.host.vsl.is_some());
+                Ok(Plan::Camera(CameraPlan { camera, shape, buffers, spares, vsl }))
             }
             SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
                 let (name, path) = (&spec.name, path.display());
@@ -467,6 +478,11 @@ enum OnFailure {
 }
 
 impl OnFailure {
+    /// Whether a camera that cannot be opened now may be opened later.
+    fn is_patient(self) -> bool {
+        self == Self::Stay
+    }
+
     /// What a stream is after it could not be started.
     fn state(self) -> StreamState {
         match self {

@@ -196,9 +196,8 @@ fn counters(snapshot: &StreamSnapshot) -> Dict {
 }
 
 fn source_counts(counts: &Counts) -> HashMap<String, u64> {
-    let Counts { captured, corrupt, lost, no_buffer } = *counts;
-    let named = [("captured", captured), ("corrupt", corrupt), ("lost", lost), ("no-buffer", no_buffer)];
-    named.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    let named = counts.outcomes().into_iter().chain(counts.repairs());
+    named.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 fn client(client: &ClientSnapshot) -> Dict {

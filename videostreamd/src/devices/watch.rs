@@ -120,6 +120,13 @@ impl Watcher {
         for info in ask(to_ask.collect()).await {
             let sysfs = info.node.sysfs.clone();
             let known = self.known.get(&sysfs).filter(|_| !arrived.contains(&sysfs));
+            // One that is busy for a moment is still what it was.
+            let info = match known {
+                Some(known) if info.function.is_err() && known.info.function.is_ok() => {
+                    DeviceInfo { function: known.info.function.clone(), ..info }
+                }
+                _ => info,
+            };
             if known.is_some_and(|known| *known.info == info) {
                 continue;
             }

@@ -125,9 +125,15 @@ fn of_streams(text: &mut Exposition, streams: &[Stream<'_>]) {
     let help = "Frames at the source since it was opened: captured, corrupt, lost by the device, no-buffer.";
     let mut family = text.family("videostream_source_frames_total", Kind::Counter, help);
     for stream in streams {
-        let Counts { captured, corrupt, lost, no_buffer } = *stream.source;
-        for (outcome, n) in [("captured", captured), ("corrupt", corrupt), ("lost", lost), ("no-buffer", no_buffer)] {
+        for (outcome, n) in stream.source.outcomes() {
             family.sample(&[("stream", stream.name), ("outcome", outcome)], n);
+        }
+    }
+    let help = "What befell the source's device, and what was done about it: outages, stalls, restarts, reopens.";
+    let mut family = text.family("videostream_source_troubles_total", Kind::Counter, help);
+    for stream in streams {
+        for (trouble, n) in stream.source.repairs() {
+            family.sample(&[("stream", stream.name), ("trouble", trouble)], n);
         }
     }
     type Number = fn(&BufferCounts) -> u32;

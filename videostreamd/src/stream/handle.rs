@@ -60,8 +60,8 @@ pub struct StreamSnapshot {
 /// Messages to a stream's thread.
 #[derive(Debug)]
 pub enum Command {
-    /// Open the source, or open it anew.
-    Open { plan: Plan, done: oneshot::Sender<anyhow::Result<()>> },
+    /// Open the source, or open it anew; a patient one waits for a camera that cannot be opened.
+    Open { plan: Plan, patient: bool, done: oneshot::Sender<anyhow::Result<()>> },
     /// Feed a consumer inside the daemon.
     Attach(Consumer),
     /// Tell the counters.
@@ -111,10 +111,11 @@ impl StreamHandle {
         &self.socket
     }
 
-    /// Opens the source, or opens it anew with another plan. Takes as long as the device.
-    pub async fn open(&self, plan: Plan) -> anyhow::Result<()> {
+    /// Opens the source, or opens it anew with another plan. Takes as long as the device. A
+    /// `patient` one waits for a camera that cannot be opened.
+    pub async fn open(&self, plan: Plan, patient: bool) -> anyhow::Result<()> {
         let (done, answer) = oneshot::channel();
-        self.send(Command::Open { plan, done }).await?;
+        self.send(Command::Open { plan, patient, done }).await?;
         answer.await.map_err(|_| HandleError::Stopped)?
     }
 

@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryError, MemoryKind};
 use vs_ipc::wire::StreamState;
 
-use super::camera::CameraSource;
+use super::camera::{CameraPlan, CameraSource};
 use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
 use super::spec::{Shape, frames_for_clients};
-use crate::devices::Following;
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,18 +26,7 @@ pub enum Plan {
         spares: usize,
     },
     /// Capture from a camera.
-    Camera {
-        /// The camera, wherever it is.
-        camera: Following,
-        /// What its frames shall be.
-        shape: Shape,
-        /// Buffers to ask the driver for.
-        buffers: usize,
-        /// Buffers beyond those, while readers hold many.
-        spares: usize,
-        /// Whether clients of libvideostream shall be able to read them.
-        vsl: bool,
-    },
+    Camera(CameraPlan),
     /// Take what another host publishes.
     Ipc(Subscription),
 }
@@ -62,6 +49,8 @@ pub enum Event {
     },
     /// Another host has taken back what it had lent.
     Withdrawn(Withdrawn),
+    /// The device was opened anew: its format and its buffers are others.
+    Opened,
     /// The source itself says what the stream is doing.
     State(StreamState, String),
     /// The source has learnt how many frames clients may hold.
@@ -80,7 +69,7 @@ pub enum Withdrawn {
     All,
 }
 
-/// What a source has counted since it was opened.
+/// What a source has counted since the stream was started, or got another form.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
     /// Frames taken from the device, or painted.
@@ -91,6 +80,40 @@ pub struct Counts {
     pub lost: u64,
     /// Frames for which no buffer could be spared.
     pub no_buffer: u64,
+    /// Times that the device stood still.
+    pub stalls: u64,
+    /// Times that it was stopped and started to repair it.
+    pub restarts: u64,
+    /// Times that it was closed and opened to repair it.
+    pub reopens: u64,
+    /// Times that frames stayed away: it was unplugged, stood still or failed.
+    pub outages: u64,
+}
+
+impl Counts {
+    /// The sum of both.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            captured: self.captured + other.captured,
+            corrupt: self.corrupt + other.corrupt,
+            lost: self.lost + other.lost,
+            no_buffer: self.no_buffer + other.no_buffer,
+            stalls: self.stalls + other.stalls,
+            restarts: self.restarts + other.restarts,
+            reopens: self.reopens + other.reopens,
+            outages: self.outages + other.outages,
+        }
+    }
+
+    /// What became of frames, by name.
+    pub fn outcomes(&self) -> [(&'static str, u64); 4] {
+        [("captured", self.captured), ("corrupt", self.corrupt), ("lost", self.lost), ("no-buffer", self.no_buffer)]
+    }
+
+    /// What became of the device, by name.
+    pub fn repairs(&self) -> [(&'static str, u64); 4] {
+        [("outages", self.outages), ("stalls", self.stalls), ("restarts", self.restarts), ("reopens", self.reopens)]
+    }
 }
 
 /// Buffers that a source has. None are its own if another host has them.
@@ -108,24 +131,27 @@ pub struct BufferCounts {
 #[derive(Debug)]
 pub enum Source {
     /// The test pattern.
-    Pattern(PatternSource),
+    Pattern(Box<PatternSource>),
     /// A V4L2 camera.
-    Camera(CameraSource),
+    Camera(Box<CameraSource>),
     /// Another host's stream.
     Ipc(Box<IpcSource>),
 }
 
 impl Source {
     /// Opens and starts what the plan says. Must be called on the stream's runtime.
-    pub fn open(plan: &Plan) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// What is wrong. A camera that cannot be opened is none for a `patient` source, which tries
+    /// again until it can.
+    pub fn open(plan: &Plan, patient: bool) -> anyhow::Result<Self> {
         match plan {
             Plan::Pattern { shape, memory, buffers, spares } => {
-                PatternSource::open(*shape, memory.clone(), *buffers, *spares).map(Self::Pattern)
+                PatternSource::open(*shape, memory.clone(), *buffers, *spares)
+                    .map(|pattern| Self::Pattern(Box::new(pattern)))
             }
-            Plan::Camera { camera, shape, buffers, spares, vsl } => {
-                let node =
-                    camera.presence.borrow().clone().with_context(|| format!("{} is not there", camera.name()))?;
-                CameraSource::open(&node.node, *shape, *buffers, *spares, *vsl).map(Self::Camera)
+            Plan::Camera(plan) => {
+                CameraSource::open(plan.clone(), patient).map(|camera| Self::Camera(Box::new(camera)))
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
         }
@@ -138,7 +164,7 @@ impl Source {
     pub async fn next(&mut self, serial: u64) -> anyhow::Result<Event> {
         match self {
             Self::Pattern(pattern) => pattern.next(serial).await,
-            Self::Camera(camera) => camera.next().await,
+            Self::Camera(camera) => Ok(camera.next().await),
             Self::Ipc(ipc) => Ok(ipc.next().await),
         }
     }
@@ -146,7 +172,8 @@ impl Source {
     /// What a stream is doing whose source has just been opened.
     pub fn state(&self) -> (StreamState, &str) {
         match self {
-            Self::Pattern(_) | Self::Camera(_) => (StreamState::Running, ""),
+            Self::Pattern(_) => (StreamState::Running, ""),
+            Self::Camera(camera) => camera.state(),
             Self::Ipc(ipc) => ipc.state(),
         }
     }
@@ -156,7 +183,7 @@ impl Source {
     pub fn format(&self) -> Option<(&Arc<Format>, MemoryKind)> {
         match self {
             Self::Pattern(pattern) => Some((pattern.format(), pattern.memory())),
-            Self::Camera(camera) => Some((camera.format(), MemoryKind::DmaBuf)),
+            Self::Camera(camera) => Some((camera.format()?, MemoryKind::DmaBuf)),
             Self::Ipc(_) => None,
         }
     }
@@ -173,7 +200,7 @@ impl Source {
     pub fn frames_for_clients(&self) -> usize {
         match self {
             Self::Pattern(pattern) => frames_for_clients(pattern.max_buffers()),
-            Self::Camera(camera) => frames_for_clients(camera.max_buffers()),
+            Self::Camera(camera) => camera.frames_for_clients(),
             Self::Ipc(ipc) => ipc.frames_for_clients(),
         }
     }

@@ -124,8 +124,12 @@ impl StreamThread {
                     tracing::warn!(stream, frames = missed, unlogged, "frames in use were taken back by their host");
                 }
             }
+            Event::Opened => self.take_over(),
             Event::State(state, text) => {
-                if let Some(unlogged) = self.ration.take(Instant::now()) {
+                // A camera's own troubles are told where they are repaired.
+                if matches!(self.source, Some(Source::Ipc(_)))
+                    && let Some(unlogged) = self.ration.take(Instant::now())
+                {
                     let stream = self.name();
                     tracing::info!(stream, %state, text, unlogged, "the stream that is taken over changes its state");
                 }
@@ -230,8 +234,8 @@ impl StreamThread {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Open { plan, done } => {
-                let opened = self.open(&plan);
+            Command::Open { plan, patient, done } => {
+                let opened = self.open(&plan, patient);
                 let _ = done.send(opened);
             }
             Command::Attach(consumer) => self.consumers.push(consumer),
@@ -248,18 +252,27 @@ impl StreamThread {
         }
     }
 
-    fn open(&mut self, plan: &Plan) -> anyhow::Result<()> {
+    /// Takes over what a source that has been opened says of itself.
+    fn take_over(&mut self) {
+        let Some(source) = &self.source else { return };
+        let frames = source.frames_for_clients();
+        let format = source.format().map(|(format, memory)| (Arc::clone(format), memory, source.adjustments()));
+        self.set_budget(frames);
+        if let Some((format, memory, adjustments)) = format {
+            self.set_format(format, memory, adjustments);
+        }
+    }
+
+    fn open(&mut self, plan: &Plan, patient: bool) -> anyhow::Result<()> {
         // A camera can be open once only.
         self.close_source();
-        match Source::open(plan) {
+        match Source::open(plan, patient) {
             Ok(source) => {
-                self.set_budget(source.frames_for_clients());
-                if let Some((format, memory)) = source.format() {
-                    self.set_format(Arc::clone(format), memory, source.adjustments());
-                }
                 let (state, text) = source.state();
-                self.set_state(state, text);
+                let (state, text) = (state, text.to_owned());
                 self.source = Some(source);
+                self.take_over();
+                self.set_state(state, &text);
                 Ok(())
             }
             Err(error) => {

@@ -20,9 +20,9 @@ use super::request::{Adjustment, Answer, CaptureRequest, adjustments};
 use super::sequence::SequenceTracker;
 use crate::classify::Direction;
 use crate::event::Event;
-use crate::node;
+use crate::node::{self, NodeError};
 use crate::planar::Planar;
-use crate::sys::{self, Dequeued, Elasticity};
+use crate::sys::{self, Dequeued, Elasticity, Signal};
 
 /// An open camera with its buffers. Dropping it stops and closes the device at once; frames
 /// that readers still hold stay readable.
@@ -98,6 +98,12 @@ impl Camera {
         let planar = Planar::of(capability.caps).filter(|_| Direction::of(capability.caps) == Direction::Capture);
         let planar = planar.ok_or_else(|| OpenError::NotACamera { devnode: devnode.to_owned() })?;
         let request = request.within_bounds();
+        let signal = sys::follow_signal(fd.as_fd()).map_err(|e| NodeError::new("set the timings of", devnode, e))?;
+        match signal {
+            Signal::Fine => {}
+            Signal::Missing => return Err(OpenError::NoSignal { devnode: devnode.to_owned() }),
+            Signal::Unsupported => return Err(OpenError::Signal { devnode: devnode.to_owned() }),
+        }
         let (pix, rate) = negotiate(fd.as_fd(), devnode, planar, &request)?;
         let wrong = |source| OpenError::Layout { devnode: devnode.to_owned(), source };
         let format = format_of(&pix, rate).map_err(wrong)?;
@@ -164,6 +170,12 @@ impl Camera {
     #[must_use]
     pub fn adjustments(&self) -> &[Adjustment] {
         &self.adjustments
+    }
+
+    /// Says that frames are missing before the next one, which the camera cannot know: another
+    /// opened camera delivered those before it.
+    pub fn note_gap(&mut self) {
+        self.sequence.note_gap();
     }
 
     /// Gives the driver its buffers and lets it stream. Starting a camera that streams does

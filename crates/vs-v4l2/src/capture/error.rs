@@ -39,6 +39,18 @@ pub enum OpenError {
         /// What is wrong.
         source: LayoutError,
     },
+    /// Nothing comes in at its input.
+    #[error("{} has no signal: plug a source in, or wake the one that is", devnode.display())]
+    NoSignal {
+        /// The node.
+        devnode: PathBuf,
+    },
+    /// What comes in is too much for its hardware.
+    #[error("{} gets a signal that it cannot receive: set the source to another resolution or rate", devnode.display())]
+    Signal {
+        /// The node.
+        devnode: PathBuf,
+    },
     /// The driver has no memory for its buffers.
     #[error(
         "{} has no memory for {buffers} buffers of {bytes} bytes: use fewer or smaller ones, or give the kernel more CMA",

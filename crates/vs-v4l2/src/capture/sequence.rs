@@ -27,6 +27,11 @@ impl SequenceTracker {
         self.gap |= self.published;
     }
 
+    /// Something is missing before the next frame.
+    pub(super) fn note_gap(&mut self) {
+        self.gap = true;
+    }
+
     /// A frame is published; returns whether something is missing just before it.
     pub(super) fn publish(&mut self, sequence: u32) -> bool {
         let jumped = match self.last.map(|last| sequence.wrapping_sub(last)) {

@@ -9,6 +9,7 @@ mod buffers;
 mod enumerate;
 mod events;
 mod format;
+mod timings;
 
 use std::os::fd::BorrowedFd;
 
@@ -23,6 +24,7 @@ pub(crate) use buffers::{
 pub(crate) use enumerate::{formats, frame_sizes};
 pub(crate) use events::{next_event, subscribe};
 pub(crate) use format::{PixFormat, PixPlane, get_format, get_rate, set_format, set_rate};
+pub(crate) use timings::{Signal, follow_signal};
 
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A V4L2 camera as a source.
+//! A V4L2 camera that is open.
 //!
 //! Whatever readers hold, the driver has [`SOURCE_FLOOR`] buffers when a frame has been handed
 //! out: it gets spare ones for those that are away, within the bound. Where the bound is
@@ -10,17 +10,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
 use vs_frame::Format;
-use vs_v4l2::{Camera, CaptureRequest, Captured};
+use vs_v4l2::{Camera, CaptureError, CaptureRequest, Captured, Errno, StartError};
 
-use super::source::{BufferCounts, Counts, Event};
-use super::spec::{SOURCE_FLOOR, Shape, check_picture, frames_for_clients};
+use super::CameraPlan;
+use crate::stream::source::{BufferCounts, Counts, Event};
+use crate::stream::spec::{SOURCE_FLOOR, check_picture, frames_for_clients};
+
+/// What wakes us up: frames, what the device says beside them, and errors, which need not look
+/// like a frame.
+const INTEREST: Interest = Interest::READABLE.add(Interest::PRIORITY).add(Interest::ERROR);
+
+/// Why no frame comes.
+#[derive(Debug)]
+pub enum Interruption {
+    /// The driver says so.
+    Error(CaptureError),
+    /// What comes in has another form: the camera must be opened anew.
+    SourceChanged,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub struct CameraSource {
+pub struct Capture {
     camera: Camera,
     /// A second descriptor of the same open file: the camera keeps its own.
     ready: AsyncFd<OwnedFd>,
@@ -35,9 +49,10 @@ pub struct CameraSource {
     refused: u64,
 }
 
-impl CameraSource {
+impl Capture {
     /// Must be called on the stream's runtime.
-    pub fn open(node: &Path, shape: Shape, buffers: usize, spares: usize, vsl: bool) -> anyhow::Result<Self> {
+    pub fn open(node: &Path, plan: &CameraPlan) -> anyhow::Result<Self> {
+        let CameraPlan { shape, buffers, spares, vsl, .. } = *plan;
         let request = CaptureRequest {
             fourcc: shape.fourcc,
             size: shape.size,
@@ -56,11 +71,23 @@ impl CameraSource {
         let fd = camera.as_fd().try_clone_to_owned().context("cannot duplicate the camera's descriptor")?;
         // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
         // `AsyncFd` owns it.
-        let ready = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+        let ready = unsafe { AsyncFd::register_with_interest(fd, INTEREST) }
             .map_err(std::io::Error::from)
             .context("cannot watch the camera")?;
         let budgeted = camera.max_buffers() as usize;
         Ok(Self { camera, ready, no_buffer: 0, topped_up: false, budgeted, spares_high: 0, refused: 0 })
+    }
+
+    /// STREAMOFF and STREAMON. What readers hold stays theirs.
+    pub fn restart(&mut self) -> Result<(), StartError> {
+        self.camera.stop();
+        self.topped_up = false;
+        self.camera.start()
+    }
+
+    /// Frames are missing before the next one.
+    pub fn note_gap(&mut self) {
+        self.camera.note_gap();
     }
 
     pub fn format(&self) -> &Arc<Format> {
@@ -126,11 +153,12 @@ impl CameraSource {
 
     pub fn counts(&self) -> Counts {
         let stats = self.camera.stats();
-        Counts { captured: stats.frames, corrupt: stats.corrupt, lost: stats.lost, no_buffer: self.no_buffer }
+        let no_buffer = self.no_buffer;
+        Counts { captured: stats.frames, corrupt: stats.corrupt, lost: stats.lost, no_buffer, ..Counts::default() }
     }
 
     /// Waits for a frame. Safe to cancel: nothing is taken before it returns.
-    pub async fn next(&mut self) -> anyhow::Result<Event> {
+    pub async fn next(&mut self) -> Result<Event, Interruption> {
         if !self.topped_up {
             self.topped_up = true;
             self.top_up();
@@ -141,7 +169,14 @@ impl CameraSource {
             return Ok(Event::Budget { frames: frames_for_clients(max) });
         }
         loop {
-            let mut guard = self.ready.readable().await?;
+            let mut guard = self.ready.ready(INTEREST).await.map_err(|error| unwatched(&self.camera, &error))?;
+            if guard.ready().is_priority() {
+                let events = self.camera.events()?;
+                guard.clear_ready_matching(Ready::PRIORITY);
+                if events.iter().any(|event| matches!(event, vs_v4l2::Event::SourceChange { .. })) {
+                    return Err(Interruption::SourceChanged);
+                }
+            }
             let captured = self.camera.dequeue()?;
             self.topped_up = captured.is_none() && self.topped_up;
             match captured {
@@ -156,4 +191,16 @@ impl CameraSource {
             }
         }
     }
+}
+
+impl From<CaptureError> for Interruption {
+    fn from(error: CaptureError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// The runtime does not watch the camera any more.
+fn unwatched(camera: &Camera, error: &std::io::Error) -> Interruption {
+    let (devnode, source) = (camera.devnode().to_owned(), Errno::from_io_error(error).unwrap_or(Errno::IO));
+    Interruption::Error(CaptureError::Other { devnode, source })
 }
