@@ -31,8 +31,7 @@ for order in 11,12,13 11,13,12 12,11,13 12,13,11 13,11,12 13,12,11; do
     start_daemon --state-dir "$PWD/state"
     echo "$order: $(shown | tr '\n' ' ')"
     expect_equal "names with the nodes $order" "$wanted" "$(shown)"
-    kill -TERM "$daemon"
-    wait "$daemon"
+    end_daemon
     modprobe -r vivid
 done
 
@@ -48,8 +47,7 @@ for order in 13,12,11 11,12,13 12,13,11; do
     modprobe -r vivid
     until [ -z "$(shown)" ]; do sleep 0.2; done
 done
-kill -TERM "$daemon"
-wait "$daemon"
+end_daemon
 
 # The camera that comes last has the name that the configuration gives it; it is listed while it is away.
 cat >config.toml <<'END'

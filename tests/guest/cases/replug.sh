@@ -12,13 +12,14 @@ pdev=vivid.0
 driver=/sys/bus/platform/drivers/vivid
 
 state() { vsctl --json status cam0 | awk -F'"' '$2 == "state" { print $4; exit }'; }
-files() { find "/proc/$daemon/fd" -type l | wc -l; }
-threads() { find "/proc/$daemon/task" -mindepth 1 -maxdepth 1 | wc -l; }
-resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
+files() { find "/proc/$pid/fd" -type l | wc -l; }
+threads() { find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l; }
+resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
 
 load vivid n_devs=1 node_types=0x1 num_inputs=1
 start_bus
 start_daemon --state-dir "$PWD/state"
+pid=$(pgrep -x videostreamd)
 vsctl start-stream cam0 --size 320x180 --rate 15
 vsctl --json receive cam0 --duration 10min --timeout 5min >received.json &
 receiver=$!

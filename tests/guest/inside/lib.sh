@@ -58,12 +58,17 @@ start_daemon() {
     done
 }
 
-# stop_daemon: as systemd would; it must end cleanly. Ends the bus, too.
-stop_daemon() {
+# end_daemon: as systemd would; it must end cleanly.
+end_daemon() {
     local code=0
     kill -TERM "$daemon"
     wait "$daemon" || code=$?
     expect_equal "exit status of the daemon" 0 $code
+}
+
+# stop_daemon: the same, and the bus.
+stop_daemon() {
+    end_daemon
     kill -TERM "$bus"
     wait "$bus" || true
 }

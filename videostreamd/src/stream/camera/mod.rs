@@ -66,6 +66,8 @@ pub struct CameraSource {
 #[derive(Debug)]
 struct Outage {
     since: Instant,
+    /// The first frame after the last trouble.
+    until: Option<Instant>,
     restarts: u64,
     reopens: u64,
     /// It was said that from here on attempts are only counted.
@@ -168,6 +170,9 @@ impl CameraSource {
             let patience = self.patience_ns();
             self.ladder.delivered(monotonic_ns(), patience);
             self.has_delivered = true;
+            if let Some(outage) = &mut self.outage {
+                outage.until.get_or_insert_with(Instant::now);
+            }
             self.tell(StreamState::Running, String::new());
             if self.ladder.is_healthy() {
                 self.end_outage();
@@ -310,10 +315,11 @@ impl CameraSource {
     }
 
     fn begin_outage(&mut self, cause: &str) {
-        if self.outage.is_some() {
+        if let Some(outage) = &mut self.outage {
+            outage.until = None;
             return;
         }
-        self.outage = Some(Outage { since: Instant::now(), restarts: 0, reopens: 0, paused: false });
+        self.outage = Some(Outage { since: Instant::now(), until: None, restarts: 0, reopens: 0, paused: false });
         self.past.outages += 1;
         if let Some(unlogged) = self.ration.take(Instant::now()) {
             tracing::warn!(
@@ -334,9 +340,10 @@ impl CameraSource {
     }
 
     fn end_outage(&mut self) {
-        let Some(Outage { since, restarts, reopens, .. }) = self.outage.take() else { return };
+        let Some(Outage { since, until, restarts, reopens, .. }) = self.outage.take() else { return };
         if let Some(unlogged) = self.ration.take(Instant::now()) {
-            let (camera, seconds) = (self.plan.camera.name(), since.elapsed().as_secs_f64());
+            let seconds = until.unwrap_or_else(Instant::now).saturating_duration_since(since).as_secs_f64();
+            let camera = self.plan.camera.name();
             tracing::info!(camera, seconds, restarts, reopens, unlogged, "a camera delivers again");
         }
     }
