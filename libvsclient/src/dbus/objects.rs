@@ -30,7 +30,7 @@ dicts! {
         state_text: String,
         /// What fills it: `pattern` or `camera`.
         source_kind: String,
-        /// Object of the device that fills it; `/` if none does, or it is absent.
+        /// Object of the device that fills it, present or not; `/` if none does.
         device: OwnedObjectPath,
         /// Path of its socket; empty while it is stopped.
         socket: String,
@@ -101,7 +101,8 @@ dicts! {
         revoked: HashMap<String, u64>,
         /// Connections ended by the daemon, by reason.
         goodbyes: HashMap<String, u64>,
-        /// What the source counted: `captured`, `corrupt`, `lost`, `no-buffer`.
+        /// What the source counted: frames `captured`, `corrupt`, `lost`, `no-buffer`; of a camera
+        /// `outages`, `stalls`, `restarts`, `reopens`.
         source: HashMap<String, u64>,
         /// Buffers that the source has; 0 if another host has them.
         buffers: u32,
