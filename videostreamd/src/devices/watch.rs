@@ -2,8 +2,8 @@
 //! The thread that asks udev and the nodes which devices there are, again and again.
 //!
 //! An event of udev is a reason to look, never an answer: the list in sysfs is complete, events
-//! may be lost. Only what is new is opened, each node by a thread of its own, so that a driver
-//! that hangs keeps nobody else from being found.
+//! may be lost. Only what is new is opened, each node by a thread of its own. A driver that hangs
+//! delays the others once, by [`ASK_TIMEOUT`]: names are given to all that are new together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use anyhow::Context;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use vs_v4l2::{DeviceInfo, Monitor, Node, NodeError};
 
@@ -42,7 +43,7 @@ pub struct Found {
 pub fn start() -> anyhow::Result<UnboundedReceiver<Vec<Found>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (lists, found) = unbounded_channel();
-    let mut watcher = Watcher { known: BTreeMap::new(), arrivals: 0, deaf: false, lists: lists.clone() };
+    let mut watcher = Watcher::new(DeviceInfo::ask, ASK_TIMEOUT, lists.clone());
     let thread = std::thread::Builder::new().name("vs-udev".to_owned());
     let run = move || {
         runtime.block_on(async {
@@ -57,8 +58,14 @@ pub fn start() -> anyhow::Result<UnboundedReceiver<Vec<Found>>> {
 }
 
 struct Watcher {
+    /// Asks a node what it does; may take for ever.
+    question: fn(Node) -> DeviceInfo,
+    /// How long it may take until the node is said to hang.
+    patience: Duration,
     /// By folder in sysfs.
     known: BTreeMap<PathBuf, Found>,
+    /// Nodes that have not answered in time, and whose answer may still come.
+    hanging: BTreeMap<PathBuf, oneshot::Receiver<DeviceInfo>>,
     arrivals: u64,
     /// udev could not be asked the last time.
     deaf: bool,
@@ -66,6 +73,10 @@ struct Watcher {
 }
 
 impl Watcher {
+    fn new(question: fn(Node) -> DeviceInfo, patience: Duration, lists: UnboundedSender<Vec<Found>>) -> Self {
+        Self { question, patience, known: BTreeMap::new(), hanging: BTreeMap::new(), arrivals: 0, deaf: false, lists }
+    }
+
     async fn run(&mut self) {
         // Before the first look, so that nothing is missed between the two.
         let monitor = listen().inspect_err(|error| {
@@ -111,14 +122,21 @@ impl Watcher {
         let there: BTreeSet<_> = nodes.iter().map(|node| &node.sysfs).collect();
         let before = self.known.len();
         self.known.retain(|sysfs, _| there.contains(sysfs));
+        self.hanging.retain(|sysfs, _| there.contains(sysfs) && !arrived.contains(sysfs));
         let mut changed = self.known.len() != before;
         let to_ask = nodes.into_iter().filter(|node| {
             let known = self.known.get(&node.sysfs);
             let as_before = known.is_some_and(|known| known.info.node == *node && known.info.function.is_ok());
             !as_before || arrived.contains(&node.sysfs) || touched.contains(&node.sysfs)
         });
-        for info in ask(to_ask.collect()).await {
+        let to_ask = to_ask.collect();
+        for info in self.ask(to_ask).await {
             let sysfs = info.node.sysfs.clone();
+            if matches!(info.function, Err(NodeError::Gone { .. })) && !sysfs.exists() {
+                // It went while it was asked. That is no device with a problem, but none.
+                changed |= self.known.remove(&sysfs).is_some();
+                continue;
+            }
             let known = self.known.get(&sysfs).filter(|_| !arrived.contains(&sysfs));
             // One that is busy for a moment is still what it was.
             let info = match known {
@@ -137,6 +155,41 @@ impl Watcher {
         }
         changed
     }
+
+    /// Asks nodes what they do, all at the same time. One that has not answered yet is not asked
+    /// again: each question costs a thread for as long as the driver hangs.
+    async fn ask(&mut self, nodes: Vec<Node>) -> Vec<DeviceInfo> {
+        let now = Instant::now();
+        let mut asked = Vec::new();
+        for node in nodes {
+            let question = || (now + self.patience, question(self.question, node.clone()));
+            let (until, answer) = self.hanging.remove(&node.sysfs).map_or_else(question, |answer| (now, answer));
+            asked.push((node, until, answer));
+        }
+        let mut answers = Vec::new();
+        for (node, until, mut answer) in asked {
+            let function = match timeout_at(until, &mut answer).await {
+                Ok(Ok(info)) => info.function,
+                late => {
+                    if late.is_err() {
+                        self.hanging.insert(node.sysfs.clone(), answer);
+                    }
+                    Err(NodeError::Hangs { devnode: node.devnode.clone() })
+                }
+            };
+            answers.push(DeviceInfo { node, function });
+        }
+        answers
+    }
+}
+
+/// Asks one node, on a thread of its own.
+fn question(ask: fn(Node) -> DeviceInfo, node: Node) -> oneshot::Receiver<DeviceInfo> {
+    let (answer, answered) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("vs-ask".to_owned());
+    // The node may be gone when the answer comes. Without a thread none comes.
+    let _ = thread.spawn(move || drop(answer.send(ask(node))));
+    answered
 }
 
 fn listen() -> anyhow::Result<AsyncFd<Monitor>> {
@@ -168,28 +221,38 @@ async fn events(monitor: &AsyncFd<Monitor>) -> (BTreeSet<PathBuf>, BTreeSet<Path
     }
 }
 
-/// Asks nodes what they do, all at the same time.
-async fn ask(nodes: Vec<Node>) -> Vec<DeviceInfo> {
-    let until = Instant::now() + ASK_TIMEOUT;
-    let mut asked = Vec::new();
-    for node in nodes {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let thread = std::thread::Builder::new().name("vs-ask".to_owned());
-        let asking = node.clone();
-        // Nobody waits any more for an answer that comes too late. Without a thread none comes.
-        let _ = thread.spawn(move || drop(answer.send(DeviceInfo::ask(asking))));
-        asked.push((node, answered));
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
+    static HANGS: Mutex<()> = Mutex::new(());
+
+    /// A driver that hangs as long as the test wants.
+    fn hang(node: Node) -> DeviceInfo {
+        QUESTIONS.fetch_add(1, Ordering::Relaxed);
+        drop(HANGS.lock());
+        DeviceInfo::ask(node)
     }
-    let mut answers = Vec::new();
-    for (node, answered) in asked {
-        let hangs = |node: Node| {
-            let devnode = node.devnode.clone();
-            DeviceInfo { node, function: Err(NodeError::Hangs { devnode }) }
-        };
-        answers.push(match timeout_at(until, answered).await {
-            Ok(Ok(info)) => info,
-            Ok(Err(_)) | Err(_) => hangs(node),
-        });
+
+    #[tokio::test]
+    async fn a_driver_that_hangs_is_asked_once() {
+        let (lists, _lists) = unbounded_channel();
+        let mut watcher = Watcher::new(hang, Duration::from_millis(1), lists);
+        let node = Node { devnode: "/nonexistent/video0".into(), ..Node::default() };
+        let hanging = HANGS.lock();
+        for _ in 0..10 {
+            let answers = watcher.ask(vec![node.clone()]).await;
+            assert!(matches!(answers[0].function, Err(NodeError::Hangs { .. })), "{answers:?}");
+        }
+        drop(hanging);
+        // Its answer counts when it comes at last.
+        while !watcher.hanging.is_empty() {
+            watcher.ask(vec![node.clone()]).await;
+        }
+        assert_eq!(QUESTIONS.load(Ordering::Relaxed), 1);
     }
-    answers
 }
