@@ -14,7 +14,7 @@
 //! * [`vsctl`], [`client`]: the user's hands
 //! * [`peer`]: a client that may say anything; [`witness`]: one that notices everything
 //! * [`inspector`]: honest clients of every kind that look at frames twice; [`mischief`]: what
-//!   others do meanwhile
+//!   others do meanwhile; [`losses`]: what a driver lost
 //! * [`video`]: what others' players say; [`contract`]: what the interfaces promise;
 //!   [`prometheus`]: what a scraper accepts
 
@@ -27,6 +27,7 @@ pub mod client;
 pub mod contract;
 pub mod daemon;
 pub mod inspector;
+pub mod losses;
 pub mod mischief;
 pub mod peer;
 pub mod process;

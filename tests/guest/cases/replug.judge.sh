@@ -12,5 +12,5 @@ fi
 packets=$(ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 "$file")
 awk -F, 'NR > 1 && $1 - last > 0.3 { gaps++; missing += $1 - last } { last = $1 } END {
     printf "%d frames in %.1f s, %d gaps of %.1f s\n", NR, last, gaps, missing
-    exit !(gaps >= 25 && NR > 100 && last > 30)
+    exit !(gaps >= 95 && NR > 300 && last > 60)
 }' <<<"$packets"

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use system_tests::losses::{Place, Watch};
 use vsclient::{Client, Frame};
 
 /// Longer than any pause of a camera in an emulated machine.
@@ -125,62 +126,8 @@ fn run(socket: &str, hoarders: u64, frames: u64) -> Result<Run> {
         run.missing += last.follow(Place::of(&next(&mut honest)?));
     }
     run.span = last.serial - begin.serial;
-    run.excused = watch.end()?;
+    run.excused = watch.end();
     Ok(run)
-}
-
-/// Sleeps, and notes when it is woken too late.
-struct Watch {
-    enough: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
-}
-
-impl Watch {
-    fn start(interval: Duration) -> Self {
-        let enough = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&enough);
-        let thread = std::thread::spawn(move || {
-            let mut excused = 0;
-            while !ended.load(Ordering::Relaxed) {
-                let begin = Instant::now();
-                std::thread::sleep(interval / 10);
-                let stood_still = begin.elapsed();
-                // Half a frame is what a camera's own thread may be late for without a loss.
-                if stood_still > interval / 2 {
-                    excused += 1 + (stood_still.as_nanos() / interval.as_nanos()) as u64;
-                }
-            }
-            excused
-        });
-        Self { enough, thread }
-    }
-
-    /// Frames that it takes as lost because nothing ran.
-    fn end(self) -> Result<u64> {
-        self.enough.store(true, Ordering::Relaxed);
-        Ok(self.thread.join().map_err(|_| "the watch died")?)
-    }
-}
-
-/// Where a frame is in the stream and in the driver's count.
-#[derive(Clone, Copy)]
-struct Place {
-    serial: u64,
-    sequence: u32,
-}
-
-impl Place {
-    fn of(frame: &Frame) -> Self {
-        Self { serial: frame.serial(), sequence: frame.meta().sequence }
-    }
-
-    /// Goes on to the next frame; returns how many of the driver's are missing in between.
-    fn follow(&mut self, next: Self) -> u64 {
-        let counted = u64::from(next.sequence.wrapping_sub(self.sequence));
-        let published = next.serial - self.serial;
-        *self = next;
-        counted.saturating_sub(published)
-    }
 }
 
 /// Clients that give nothing back.
