@@ -197,8 +197,9 @@ impl CameraSource {
     /// Says what is wrong, and climbs.
     fn trouble(&mut self, state: StreamState, text: String, trouble: Trouble) {
         self.begin_outage(&text);
-        self.tell(state, text);
         self.ladder.trouble(monotonic_ns(), trouble);
+        let beyond_repair = trouble == Trouble::Failed && self.ladder.pauses();
+        self.tell(if beyond_repair { StreamState::Failed } else { state }, text);
         self.prepare();
     }
 
@@ -331,9 +332,11 @@ impl CameraSource {
         }
     }
 
+    /// A camera that is away, or has no signal, needs no repair.
     fn note_pauses(&mut self) {
         let Some(outage) = &mut self.outage else { return };
-        if self.ladder.pauses() && !std::mem::replace(&mut outage.paused, true) {
+        let beyond_repair = self.ladder.pauses() && self.state.0 == StreamState::Failed;
+        if beyond_repair && !std::mem::replace(&mut outage.paused, true) {
             let (camera, cause) = (self.plan.camera.name(), &self.state.1);
             tracing::warn!(camera, cause, "a camera cannot be repaired at once: attempts go on with pauses");
         }
