@@ -35,11 +35,10 @@ for multiplanar in 1 2; do
     load vivid n_devs=1 node_types=0xe1d3d multiplanar=$multiplanar
     expect_kinds \
         'vivid-000-meta-cap - x1' 'vivid-000-meta-out - x1' \
-        'vivid-000-radio-rx - x1' 'vivid-000-radio-tx - x1' \
+        'vivid-000-rad-rx - x1' 'vivid-000-rad-tx - x1' \
         'vivid-000-sdr-cap - x1' 'vivid-000-touch-cap - x1' \
         'vivid-000-vbi-cap - x1' 'vivid-000-vbi-out - x1' \
         'vivid-000-vid-cap camera x1' 'vivid-000-vid-out - x1'
-    vsctl devices -v | grep -E '^ +planes|multiplanar|^cam' || true
     modprobe -r vivid
 done
 for multiplanar in 0 1; do

@@ -28,13 +28,16 @@ v4l2-ctl -d "$busy" --stream-mmap --stream-count=100000 >/dev/null 2>&1 &
 holder=$!
 until [ -n "$(find "/proc/$holder/fd" -lname "$busy")" ]; do sleep 0.2; done
 sleep 2
-# udev has done with it: what is changed now, it does not hear of.
-chmod 0060 "$closed"
 
 for number in 0 1 2; do
     printf '[stream.s%d]\ncamera = "cam%d"\nsize = "320x180"\nrate = 10\nalways-on = true\n' $number $number
 done >config.toml
 start_bus
+# Names are those that they have been given before.
+start_daemon --state-dir "$PWD/state"
+end_daemon
+# udev has done with it: what is changed now, it does not hear of.
+chmod 0060 "$closed"
 # Root, but without its right to open everything.
 videostreamd() { exec setpriv --bounding-set=-dac_override,-dac_read_search videostreamd "$@"; }
 start_daemon --state-dir "$PWD/state" --config config.toml
