@@ -179,17 +179,27 @@ fn a_recording_ends_with_its_stream() {
     plays(&path);
 }
 
-/// A file holds one format: when the stream takes another one, the recording ends.
+/// A file holds one format: when the stream takes another one, the recording goes on in another.
 #[test]
-fn a_recording_ends_when_the_format_changes() {
+fn another_format_goes_into_another_file() {
     let rig = Rig::start(CONFIG);
-    let path = rig.path("out.mp4");
-    let mut vsctl = rig.vsctl_beside(&["--json", "record", "a", path.to_str().unwrap()]);
-    under_way(&rig, FPS);
+    let (path, second) = (rig.path("out.mp4"), rig.path("out-2.mp4"));
+    let mut vsctl = rig.vsctl_beside(&["--json", "record", "a", path.to_str().unwrap(), "-t", "1h"]);
+    let (first, _) = under_way(&rig, FPS);
     let _ = rig.ask(&["start-stream", "a", "--size", "160x120"]);
-    let report = Outcome::of(&mut vsctl).json();
-    assert_eq!((&report["state"], &report["reason"]), (&json!("finished"), &json!("format-changed")), "{report:#}");
-    plays(&path);
+    eventually("the second file to get along", || {
+        let mut recordings = rig.objects().recordings.into_iter();
+        recordings.find(|(number, info)| *number != first && info.progress.frames >= FPS)
+    });
+    vsctl.signal(Signal::INT);
+    let report = Outcome::of(&mut vsctl).good().json();
+    let [earlier] = &report["earlier"].as_array().unwrap()[..] else { panic!("{report:#}") };
+    assert_eq!((&earlier["state"], &earlier["reason"]), (&json!("finished"), &json!("format-changed")), "{report:#}");
+    assert_eq!((&report["state"], &report["reason"]), (&json!("finished"), &json!("stopped")), "{report:#}");
+    assert_eq!(report["file"], json!(second.to_str().unwrap()));
+    assert_eq!(plays(&path).len() as u64, earlier["frames"].as_u64().unwrap());
+    let probe = video::probe(&second);
+    assert_eq!((probe.size, probe.frames), ((160, 120), report["frames"].as_u64().unwrap()));
 }
 
 #[test]

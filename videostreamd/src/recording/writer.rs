@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
@@ -18,6 +18,10 @@ use crate::rendition::{Encoding, Session, SinkReceiver};
 /// A stream that stands still must not keep frames back: what has waited this long goes to
 /// the file. The fragment length that the container uses by itself while frames come.
 const IDLE_FLUSH: Duration = Duration::from_millis(100);
+
+/// How long after its limit a recording ends for which no pictures come: as long as some may
+/// still be in the encoder.
+const LIMIT_GRACE: Duration = Duration::from_secs(1);
 
 /// What the thread needs to know.
 pub(super) struct Job {
@@ -48,7 +52,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name(name)
         .spawn(move || {
-            let recorder = Recorder { job, writer: None, first_pts_ns: None, begun: Some(begun_sender) };
+            let recorder = Recorder { job, writer: None, first: None, begun: Some(begun_sender) };
             let summary = runtime.block_on(recorder.run(file, units, stop));
             summary_sender.send_replace(Some(summary));
         })
@@ -59,7 +63,8 @@ pub(super) fn start(
 struct Recorder {
     job: Job,
     writer: Option<Mp4Writer<FileSink>>,
-    first_pts_ns: Option<i64>,
+    /// When the first picture was taken, in ns of its own clock, and when it came.
+    first: Option<(i64, Instant)>,
     begun: Option<oneshot::Sender<()>>,
 }
 
@@ -85,6 +90,9 @@ impl Recorder {
                 () = tokio::time::sleep(IDLE_FLUSH) => {
                     if let Some(Err(error)) = self.writer.as_mut().map(Mp4Writer::flush) {
                         return (EndReason::Failed, Some(error.into()));
+                    }
+                    if self.is_over() {
+                        return (EndReason::Limit, None);
                     }
                     continue;
                 }
@@ -119,9 +127,16 @@ impl Recorder {
 
     /// A recording of 5 s holds the frames of [0 s, 5 s).
     fn is_beyond_limit(&mut self, unit: &AccessUnit) -> bool {
-        let first = *self.first_pts_ns.get_or_insert(unit.tag.pts_ns);
+        let (first, _) = *self.first.get_or_insert_with(|| (unit.tag.pts_ns, Instant::now()));
         let elapsed_ns = u64::try_from(unit.tag.pts_ns.saturating_sub(first)).unwrap_or(0);
         self.job.options.duration_ns.is_some_and(|duration_ns| elapsed_ns >= duration_ns)
+    }
+
+    /// Whether the time is over although nothing came that would be beyond it: a camera that is
+    /// unplugged must not prolong a recording of 5 s for ever.
+    fn is_over(&self) -> bool {
+        let limit = self.job.options.duration_ns.map(|ns| Duration::from_nanos(ns).saturating_add(LIMIT_GRACE));
+        self.first.zip(limit).is_some_and(|((_, at), limit)| at.elapsed() > limit)
     }
 
     fn open(&self, file: FileSink) -> anyhow::Result<Mp4Writer<FileSink>> {

@@ -2,14 +2,14 @@
 //! `vsctl record`
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use vsclient::dbus::{
-    Bus, CallError, Daemon, Encoding, Progress, RecordOptions, RecordingProxy, StartOptions, Summary, recording_number,
+    Bus, CallError, Daemon, Progress, RecordOptions, RecordingProxy, StartOptions, Summary, recording_number,
 };
 
 use super::output_file::OutputFile;
@@ -21,11 +21,15 @@ use crate::output::Output;
 use crate::report::recording::{Detached, Encoder, Ended};
 use crate::{units, values};
 
+/// Why a recording ends whose stream has another format now: a file holds one.
+const FORMAT_CHANGED: &str = "format-changed";
+
 /// Record a stream into an MP4 file
 ///
 /// Records until the limit, or until Ctrl-C, which finishes the file; a second Ctrl-C does not
 /// wait for that. A stream that is stopped is started. The file plays at any moment, even if
-/// everything is killed while it is written.
+/// everything is killed while it is written. While a camera is unplugged the recording waits; if
+/// the stream comes back in another format, it goes on in OUT-2.mp4, and so on.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -74,25 +78,44 @@ pub struct Record {
 }
 
 impl Record {
-    pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
+    pub async fn run(mut self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
         let daemon = daemon::connect(bus).await?;
         ensure_running(&daemon, &self.stream, output).await?;
         let mut interrupts = Interrupts::new()?;
         self.warn_of_name(output);
-        let (number, recording) = self.begin(&daemon).await?;
-        let encoding = answer(daemon::call(recording.encoding())).await.unwrap_or_default();
+        let (first, mut earlier) = (self.file.clone(), Vec::new());
+        loop {
+            let (number, recording) = self.begin(&daemon).await?;
+            let encoding = answer(daemon::call(recording.encoding())).await.unwrap_or_default();
 
-        let file = self.file.display().to_string();
-        if self.detach {
-            let encoding = Encoder::new(&encoding);
-            let stream = self.stream;
-            return output.done(&Detached { recording: number, stream, file, state: "recording", encoding });
+            let file = self.file.display().to_string();
+            if self.detach {
+                let encoding = Encoder::new(&encoding);
+                let stream = self.stream;
+                return output.done(&Detached { recording: number, stream, file, state: "recording", encoding });
+            }
+            let (summary, interrupted) = self
+                .follow(&recording, &mut interrupts, output)
+                .await
+                .with_context(|| format!("recording into {file} was cut short; the file plays up to there"))?;
+            let goes_on = summary.reason == FORMAT_CHANGED && !interrupted && self.shorten(&summary);
+            let mut ended = Ended::new(number, &self.stream, Some(file), &encoding, summary);
+            if !goes_on {
+                ended.earlier = earlier;
+                return self.finish(&ended, interrupted, output);
+            }
+            earlier.push(ended);
+            self.file = part(&first, earlier.len() + 1);
+            let file = self.file.display();
+            output.note(&format!("the format of {} has changed: going on in {file}", self.stream));
         }
-        let (summary, interrupted) = self
-            .follow(&recording, &mut interrupts, output)
-            .await
-            .with_context(|| format!("recording into {file} was cut short; the file plays up to there"))?;
-        self.finish(number, &encoding, summary, interrupted, output)
+    }
+
+    /// Takes what has been recorded from the limits; whether anything is left of them.
+    fn shorten(&mut self, recorded: &Summary) -> bool {
+        self.duration = self.duration.map(|limit| limit.saturating_sub(Duration::from_nanos(recorded.duration)));
+        self.frames = self.frames.map(|limit| limit.saturating_sub(recorded.frames));
+        self.duration != Some(Duration::ZERO) && self.frames != Some(0)
     }
 
     /// Opens the file and hands it to the daemon.
@@ -171,25 +194,18 @@ impl Record {
     }
 
     /// Tells what became of it, and whether that is what was asked for.
-    fn finish(
-        self,
-        number: u64,
-        encoding: &Encoding,
-        summary: Summary,
-        interrupted: bool,
-        output: &Output,
-    ) -> anyhow::Result<()> {
-        let failed = (summary.state == "failed").then(|| CallError::Failed(summary.error.clone()));
+    fn finish(&self, ended: &Ended, interrupted: bool, output: &Output) -> anyhow::Result<()> {
+        output.done(ended)?;
         let limited = self.duration.is_some() || self.frames.is_some();
-        let early = limited && !interrupted && summary.reason != "limit";
-        let reason = summary.reason.clone();
-        let file = self.file.display().to_string();
-        output.done(&Ended::new(number, &self.stream, Some(file.clone()), encoding, summary))?;
-        match failed {
-            Some(error) => Err(anyhow::Error::from(error).context(format!("recording into {file} failed"))),
-            None if early => Err(Incomplete(format!("the recording ended early: {reason}")).into()),
-            None => Ok(()),
+        if ended.state == "failed" {
+            let error = CallError::Failed(ended.error.clone().unwrap_or_default());
+            let file = self.file.display();
+            return Err(anyhow::Error::from(error).context(format!("recording into {file} failed")));
         }
+        if limited && !interrupted && ended.reason != "limit" {
+            return Err(Incomplete(format!("the recording ended early: {}", ended.reason)).into());
+        }
+        Ok(())
     }
 
     fn warn_of_name(&self, output: &Output) {
@@ -198,6 +214,17 @@ impl Record {
             output.note(&format!("{} will be an MP4 file, whatever its name", self.file.display()));
         }
     }
+}
+
+/// Name of the `number`th file, after a file of this name.
+fn part(first: &Path, number: usize) -> PathBuf {
+    let mut name = first.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = first.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    first.with_file_name(name)
 }
 
 /// A recording is a user of the stream: it starts what is stopped.
@@ -210,4 +237,15 @@ async fn ensure_running(daemon: &Daemon, name: &str, output: &Output) -> anyhow:
         output.note(&format!("started stream {name}, which goes on after the recording (`vsctl stop-stream {name}`)"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_files_lie_beside_the_first() {
+        let name = |first: &str| part(Path::new(first), 2).display().to_string();
+        assert_eq!([name("a/out.mp4"), name("out"), name("/b.c/.mp4")], ["a/out-2.mp4", "out-2", "/b.c/.mp4-2"]);
+    }
 }

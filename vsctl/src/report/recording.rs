@@ -134,6 +134,8 @@ pub struct Ended {
     pub bytes: u64,
     /// An ordinary MP4, not a fragmented one.
     pub progressive: bool,
+    /// Files before this one, in other formats.
+    pub earlier: Vec<Ended>,
 }
 
 impl Ended {
@@ -152,6 +154,7 @@ impl Ended {
             duration_ns: summary.duration,
             bytes: summary.bytes,
             progressive: summary.progressive,
+            earlier: Vec::new(),
         }
     }
 }
@@ -160,7 +163,8 @@ impl Report for Ended {
     fn text(&self, output: &Output) -> String {
         let file = self.file.clone().unwrap_or_else(|| format!("recording {}", self.recording));
         let (duration, frames) = (units::duration(self.duration_ns), units::count(self.frames, "frame"));
-        let mut text = format!("{file}: {duration}, {frames}, {}", units::bytes(self.bytes));
+        let mut text: String = self.earlier.iter().map(|earlier| earlier.text(output)).collect();
+        text += &format!("{file}: {duration}, {frames}, {}", units::bytes(self.bytes));
         if self.duration_ns > 0 {
             let bits = self.bytes as f64 * 8e9 / self.duration_ns as f64;
             text += &format!(", {}", units::bitrate(bits));
