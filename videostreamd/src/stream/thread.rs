@@ -42,9 +42,9 @@ pub fn run(
                 return;
             }
         };
-        let (source, consumers, format, trouble) = (None, Vec::new(), None, Trouble::default());
+        let (source, plan, consumers, format, trouble) = (None, None, Vec::new(), None, Trouble::default());
         let ration = Ration::default();
-        let mut stream = StreamThread { host, credits_max, source, consumers, format, status, trouble, ration };
+        let mut stream = StreamThread { host, credits_max, source, plan, consumers, format, status, trouble, ration };
         stream.set_state(StreamState::Waiting, "starting");
         let _ = ready.send(Ok(()));
         stream.run(commands).await;
@@ -56,6 +56,8 @@ struct StreamThread {
     /// What a client may hold at most, as configured.
     credits_max: u16,
     source: Option<Source>,
+    /// What was last opened, and is to go on if something else cannot be.
+    plan: Option<Plan>,
     consumers: Vec<Consumer>,
     /// As the status says.
     format: Option<Arc<Format>>,
@@ -263,23 +265,33 @@ impl StreamThread {
         }
     }
 
+    /// Opens a source in the place of the one that there is, if any; that one goes on if this
+    /// cannot be.
     fn open(&mut self, plan: &Plan, patient: bool) -> anyhow::Result<()> {
         // A camera can be open once only.
         self.close_source();
-        match Source::open(plan, patient) {
+        let refused = match Source::open(plan, patient) {
             Ok(source) => {
-                let (state, text) = source.state();
-                let (state, text) = (state, text.to_owned());
-                self.source = Some(source);
-                self.take_over();
-                self.set_state(state, &text);
-                Ok(())
+                self.plan = Some(plan.clone());
+                self.run_source(source);
+                return Ok(());
             }
-            Err(error) => {
-                self.fail(&error);
-                Err(error)
-            }
+            Err(error) => error,
+        };
+        match self.plan.as_ref().map(|before| Source::open(before, true)) {
+            Some(Ok(source)) => self.run_source(source),
+            Some(Err(error)) => self.fail(&error),
+            None => self.fail(&refused),
         }
+        Err(refused)
+    }
+
+    fn run_source(&mut self, source: Source) {
+        let (state, text) = source.state();
+        let (state, text) = (state, text.to_owned());
+        self.source = Some(source);
+        self.take_over();
+        self.set_state(state, &text);
     }
 
     fn close_source(&mut self) {
