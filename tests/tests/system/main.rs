@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod absent;
 mod counters;
 mod errors;
 mod hostile;

@@ -246,7 +246,12 @@ impl CameraSource {
             None => {
                 self.close();
                 self.ladder.left();
-                self.begin_outage("it was unplugged, or its driver unbound");
+                let was_there = self.arrival.is_some();
+                self.begin_outage(if was_there {
+                    "it was unplugged, or its driver unbound"
+                } else {
+                    "it is not there"
+                });
                 self.tell(StreamState::Waiting, self.absent());
             }
             // One that is open goes on: if it is another one now, it will say so.
