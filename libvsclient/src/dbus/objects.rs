@@ -221,6 +221,9 @@ dicts! {
         bus: String,
         /// udev's `ID_PATH`; empty if unknown.
         path: String,
+        /// The folder in sysfs of the hardware that it is a part of; devices of one unit share
+        /// it. Empty if unknown.
+        unit: String,
         /// Its link in `/dev/v4l/by-path`, without the folder; empty if it has none.
         by_path: String,
         /// Its link in `/dev/v4l/by-id`, without the folder; empty if it has none.

@@ -48,6 +48,7 @@ pub(super) async fn announce(object: &InterfaceRef<Device>) -> zbus::Result<()> 
     device.driver_changed(emitter).await?;
     device.bus_changed(emitter).await?;
     device.path_changed(emitter).await?;
+    device.unit_changed(emitter).await?;
     device.by_path_changed(emitter).await?;
     device.by_id_changed(emitter).await?;
     device.serial_changed(emitter).await?;
@@ -92,6 +93,12 @@ impl Device {
     #[zbus(property)]
     fn path(&self) -> String {
         self.info().and_then(|info| info.node.id_path.clone()).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn unit(&self) -> String {
+        let unit = self.info().and_then(|info| info.node.unit.clone());
+        unit.map(|unit| unit.display().to_string()).unwrap_or_default()
     }
 
     #[zbus(property)]

@@ -21,7 +21,7 @@ use vs_v4l2::{DeviceInfo, DeviceKind};
 
 use self::memory::Memory;
 pub use self::names::Match;
-use self::names::{Remembered, assign};
+use self::names::{Place, Remembered, assign};
 use self::watch::Found;
 
 /// Where a device can be opened.
@@ -70,6 +70,8 @@ pub struct Known {
 #[derive(Debug)]
 pub struct Devices {
     table: Mutex<Table>,
+    /// By itself: nobody who asks for a device waits for a disk.
+    memory: Mutex<Memory>,
 }
 
 #[derive(Debug)]
@@ -77,8 +79,9 @@ struct Table {
     configured: BTreeMap<String, Match>,
     /// Names that streams of the configuration want, and all that it describes.
     wanted: BTreeSet<String>,
+    /// Where the devices are that have a name of the configuration, or had it last.
+    held: BTreeMap<String, Place>,
     remembered: Remembered,
-    memory: Memory,
     entries: BTreeMap<String, Entry>,
 }
 
@@ -99,42 +102,19 @@ impl Devices {
         let (memory, remembered) = Memory::open(state_dir);
         let wanted: BTreeSet<_> = wanted.into_iter().chain(configured.keys().cloned()).collect();
         let entries = wanted.iter().map(|name| (name.clone(), Entry::absent())).collect();
-        Self { table: Mutex::new(Table { configured, wanted, remembered, memory, entries }) }
+        let table = Table { configured, wanted, held: BTreeMap::new(), remembered, entries };
+        Self { table: Mutex::new(table), memory: Mutex::new(memory) }
     }
 
     /// Takes over what there is now. Returns the names of devices that have come, gone or
     /// changed. Writes a file.
     pub fn update(&self, found: &[Found]) -> Vec<String> {
         let mut table = self.lock();
-        let table = &mut *table;
-        let infos: Vec<_> = found.iter().map(|found| &*found.info).collect();
-        let names = assign(&table.configured, &mut table.remembered, &infos);
-        let mut changed = BTreeSet::new();
-        let there: BTreeSet<_> = names.iter().flatten().collect();
-        for (name, entry) in table.entries.iter_mut().filter(|(name, _)| !there.contains(name)) {
-            if entry.presence.send_replace(None).is_some() {
-                tracing::info!(device = name, "a device has gone");
-                changed.insert(name.clone());
-            }
-        }
-        for (name, found) in names.iter().zip(found).filter_map(|(name, found)| Some((name.as_ref()?, found))) {
-            let entry = table.entries.entry(name.clone()).or_insert_with(Entry::absent);
-            let presence = Presence { node: found.info.node.devnode.clone(), arrival: found.arrival };
-            let same = entry.info.as_ref() == Some(&found.info);
-            let came = entry.presence.borrow().as_ref() != Some(&presence);
-            if came || !same {
-                tracing::info!(
-                    device = name, node = %presence.node.display(), card = found.info.name(),
-                    problem = found.info.function.as_ref().err().map(ToString::to_string), "found a device"
-                );
-                entry.info = Some(Arc::clone(&found.info));
-                entry.presence.send_replace(Some(presence));
-                changed.insert(name.clone());
-            }
-        }
-        table.memory.keep(&table.remembered);
-        changed.extend(table.prune());
-        changed.into_iter().collect()
+        let changed = table.update(found);
+        let remembered = table.remembered.clone();
+        drop(table);
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).keep(&remembered);
+        changed
     }
 
     /// Forgets devices that are not there and that nobody wants. Returns their names.
@@ -181,6 +161,36 @@ impl Devices {
 }
 
 impl Table {
+    fn update(&mut self, found: &[Found]) -> Vec<String> {
+        let infos: Vec<_> = found.iter().map(|found| &*found.info).collect();
+        let names = assign(&self.configured, &mut self.held, &mut self.remembered, &infos);
+        let mut changed = BTreeSet::new();
+        let there: BTreeSet<_> = names.iter().flatten().collect();
+        for (name, entry) in self.entries.iter_mut().filter(|(name, _)| !there.contains(name)) {
+            if entry.presence.send_replace(None).is_some() {
+                tracing::info!(device = name, "a device has gone");
+                changed.insert(name.clone());
+            }
+        }
+        for (name, found) in names.iter().zip(found).filter_map(|(name, found)| Some((name.as_ref()?, found))) {
+            let entry = self.entries.entry(name.clone()).or_insert_with(Entry::absent);
+            let presence = Presence { node: found.info.node.devnode.clone(), arrival: found.arrival };
+            let same = entry.info.as_ref() == Some(&found.info);
+            let came = entry.presence.borrow().as_ref() != Some(&presence);
+            if came || !same {
+                tracing::info!(
+                    device = name, node = %presence.node.display(), card = found.info.name(),
+                    problem = found.info.function.as_ref().err().map(ToString::to_string), "found a device"
+                );
+                entry.info = Some(Arc::clone(&found.info));
+                entry.presence.send_replace(Some(presence));
+                changed.insert(name.clone());
+            }
+        }
+        changed.extend(self.prune());
+        changed.into_iter().collect()
+    }
+
     fn prune(&mut self) -> Vec<String> {
         let wanted = |name: &String, entry: &Entry| {
             self.wanted.contains(name) || entry.presence.borrow().is_some() || entry.presence.receiver_count() > 0

@@ -143,17 +143,24 @@ fn prefix(device: &DeviceInfo) -> Option<&'static str> {
 
 /// Gives names to all devices that there are, which are sorted by their place on the buses, and
 /// remembers them. What the configuration names comes first, then what is remembered, then what
-/// is new. Of several devices that fit one [`Match`], the first has the name.
+/// is new. Of several devices that fit one [`Match`], the one that has the name already (`held`)
+/// keeps it, also while it cannot be asked; else the first has it.
 pub fn assign(
     configured: &BTreeMap<String, Match>,
+    held: &mut BTreeMap<String, Place>,
     remembered: &mut Remembered,
     found: &[&DeviceInfo],
 ) -> Vec<Option<String>> {
     let mut names: Vec<Option<String>> = vec![None; found.len()];
     for (name, wanted) in configured {
-        let fits = |(index, device): &(usize, &&DeviceInfo)| names[*index].is_none() && wanted.fits(device);
-        let first = found.iter().enumerate().filter(|(_, device)| prefix(device).is_some()).find(fits);
-        if let Some((index, _)) = first {
+        let holds = |device: &DeviceInfo| held.get(name).is_some_and(|place| *place == Place::of(&device.node));
+        let keeps = |device: &DeviceInfo| holds(device) && (wanted.fits(device) || device.function.is_err());
+        let free = |index: usize, device: &DeviceInfo| names[index].is_none() && prefix(device).is_some();
+        let find = |is: &dyn Fn(&DeviceInfo) -> bool| {
+            found.iter().enumerate().find(|(index, device)| free(*index, device) && is(device)).map(|(index, _)| index)
+        };
+        if let Some(index) = find(&keeps).or_else(|| find(&|device| wanted.fits(device))) {
+            held.insert(name.clone(), Place::of(&found[index].node));
             names[index] = Some(name.clone());
         }
     }

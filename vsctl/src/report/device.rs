@@ -25,6 +25,7 @@ pub struct Device {
     pub driver: String,
     pub bus: String,
     pub path: Option<String>,
+    pub unit: Option<String>,
     pub by_path: Option<String>,
     pub by_id: Option<String>,
     pub serial: Option<String>,
@@ -73,6 +74,7 @@ impl From<&DeviceInfo> for Device {
             driver: info.driver.clone(),
             bus: info.bus.clone(),
             path: some_text(&info.path),
+            unit: some_text(&info.unit),
             by_path: some_text(&info.by_path),
             by_id: some_text(&info.by_id),
             serial: some_text(&info.serial),
@@ -177,7 +179,8 @@ impl Device {
         let path = self.path.as_ref().map(|path| format!(", path {path}")).unwrap_or_default();
         let mut details = vec![format!("bus {}{path}, {api} API", self.bus)];
         // In the words of the configuration, to be copied from here.
-        let names = [("by-path", &self.by_path), ("by-id", &self.by_id), ("serial", &self.serial)];
+        let names =
+            [("unit", &self.unit), ("by-path", &self.by_path), ("by-id", &self.by_id), ("serial", &self.serial)];
         details.extend(names.iter().filter_map(|(key, value)| Some(format!("{key} = \"{}\"", value.as_ref()?))));
         details.extend(self.formats.iter().map(Format::text));
         details

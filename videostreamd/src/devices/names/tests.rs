@@ -38,7 +38,7 @@ fn camera(port: u32) -> DeviceInfo {
 
 fn named(configured: &BTreeMap<String, Match>, remembered: &mut Remembered, found: &[DeviceInfo]) -> Vec<String> {
     let found: Vec<_> = found.iter().collect();
-    assign(configured, remembered, &found).into_iter().map(Option::unwrap_or_default).collect()
+    assign(configured, &mut BTreeMap::new(), remembered, &found).into_iter().map(Option::unwrap_or_default).collect()
 }
 
 fn serial(port: u32) -> Match {
@@ -71,6 +71,23 @@ fn a_name_of_the_configuration_goes_with_the_camera() {
     assert_eq!(named(&configured, &mut remembered, &found), ["cam1", "door", "cam0"]);
     // Of an unplugged one the name stays free.
     assert_eq!(named(&configured, &mut remembered, &[camera(1), camera(2)]), ["cam1", "cam2"]);
+}
+
+/// Two of a model: the second one that is plugged in, before the first, takes nothing away.
+#[test]
+fn who_has_a_name_of_the_configuration_keeps_it() {
+    let card = Match { card: Some("Camera".to_owned()), ..Match::default() };
+    let configured = BTreeMap::from([("door".to_owned(), card)]);
+    let (mut held, mut remembered) = (BTreeMap::new(), Remembered::default());
+    let mut named = |found: &[DeviceInfo]| {
+        let names = assign(&configured, &mut held, &mut remembered, &found.iter().collect::<Vec<_>>());
+        names.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&[camera(5)]), ["door"]);
+    assert_eq!(named(&[camera(1), camera(5)]), ["cam0", "door"]);
+    assert_eq!(named(&[camera(1), device(None, 5)]), ["cam0", "door"]);
+    assert_eq!(named(&[camera(1)]), ["door"], "better than none");
+    assert_eq!(named(&[camera(1), camera(5)]), ["door", "cam1"]);
 }
 
 #[test]
