@@ -102,7 +102,7 @@ dicts! {
         /// Connections ended by the daemon, by reason.
         goodbyes: HashMap<String, u64>,
         /// What the source counted: frames `captured`, `corrupt`, `lost`, `no-buffer`; of a camera
-        /// `outages`, `stalls`, `restarts`, `reopens`.
+        /// `outages`, `stalls`, `refusals` (of buffers), `restarts`, `reopens`.
         source: HashMap<String, u64>,
         /// Buffers that the source has; 0 if another host has them.
         buffers: u32,

@@ -55,6 +55,6 @@ outage-probe cam1 --beside cam2 <troubles || fail "the probe"
 
 status=$(vsctl status cam2)
 echo "$status"
-expect_match "the other camera" 'no-buffer 0, outages 0, reopens 0, restarts 0, stalls 0' "$status"
+expect_match "the other camera" 'no-buffer 0, outages 0, refusals 0, reopens 0, restarts 0, stalls 0' "$status"
 stop_daemon
 cut -c1-180 "$OUT/daemon-log"

@@ -43,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const CREDITS: u16 = 4;
 
 /// The daemon's counters of a camera and its repairs, in the order in which they are told.
-const COUNTERS: [&str; 6] = ["outages", "stalls", "restarts", "reopens", "corrupt", "lost"];
+const COUNTERS: [&str; 7] = ["outages", "stalls", "refusals", "restarts", "reopens", "corrupt", "lost"];
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -129,7 +129,8 @@ fn of_streams(text: &mut Exposition, streams: &[Stream<'_>]) {
             family.sample(&[("stream", stream.name), ("outcome", outcome)], n);
         }
     }
-    let help = "What befell the source's device, and what was done about it: outages, stalls, restarts, reopens.";
+    let help =
+        "What befell the source's device, and what was done about it: outages, stalls, refusals, restarts, reopens.";
     let mut family = text.family("videostream_source_troubles_total", Kind::Counter, help);
     for stream in streams {
         for (trouble, n) in stream.source.repairs() {

@@ -82,6 +82,8 @@ pub struct Counts {
     pub no_buffer: u64,
     /// Times that the device stood still.
     pub stalls: u64,
+    /// Times that its driver refused a buffer; it is offered again.
+    pub refusals: u64,
     /// Times that it was stopped and started to repair it.
     pub restarts: u64,
     /// Times that it was closed and opened to repair it.
@@ -99,6 +101,7 @@ impl Counts {
             lost: self.lost + other.lost,
             no_buffer: self.no_buffer + other.no_buffer,
             stalls: self.stalls + other.stalls,
+            refusals: self.refusals + other.refusals,
             restarts: self.restarts + other.restarts,
             reopens: self.reopens + other.reopens,
             outages: self.outages + other.outages,
@@ -111,8 +114,9 @@ impl Counts {
     }
 
     /// What became of the device, by name.
-    pub fn repairs(&self) -> [(&'static str, u64); 4] {
-        [("outages", self.outages), ("stalls", self.stalls), ("restarts", self.restarts), ("reopens", self.reopens)]
+    pub fn repairs(&self) -> [(&'static str, u64); 5] {
+        let Self { outages, stalls, refusals, restarts, reopens, .. } = *self;
+        [("outages", outages), ("stalls", stalls), ("refusals", refusals), ("restarts", restarts), ("reopens", reopens)]
     }
 }
 

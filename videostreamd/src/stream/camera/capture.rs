@@ -153,8 +153,14 @@ impl Capture {
 
     pub fn counts(&self) -> Counts {
         let stats = self.camera.stats();
-        let no_buffer = self.no_buffer;
-        Counts { captured: stats.frames, corrupt: stats.corrupt, lost: stats.lost, no_buffer, ..Counts::default() }
+        Counts {
+            captured: stats.frames,
+            corrupt: stats.corrupt,
+            lost: stats.lost,
+            no_buffer: self.no_buffer,
+            refusals: stats.qbuf_errors,
+            ..Counts::default()
+        }
     }
 
     /// Waits for a frame. Safe to cancel: nothing is taken before it returns.
