@@ -3,7 +3,8 @@
 # timeout: 120
 #
 # Every node of every driver that there is, with either API, while the daemon runs: cameras,
-# encoders, decoders and converters are told apart, and what is none of them is no device.
+# encoders, decoders and converters are told apart, and what is none of them is no device. The bus
+# says what comes and goes.
 
 . "$LIB"
 
@@ -28,7 +29,15 @@ expect_kinds() {
     echo
 }
 
+# unload MODULE: until the daemon has seen it.
+unload() {
+    modprobe -r "$1"
+    until [ -z "$(vsctl --quiet devices)" ]; do sleep 0.2; done
+}
+
 start_bus
+dbus-monitor --address "$VIDEOSTREAM_BUS" "type='signal',interface='org.freedesktop.DBus.ObjectManager'" >signals &
+monitor=$!
 start_daemon --state-dir "$PWD/state"
 # Every kind of node that vivid has.
 for multiplanar in 1 2; do
@@ -39,13 +48,23 @@ for multiplanar in 1 2; do
         'vivid-000-sdr-cap - x1' 'vivid-000-touch-cap - x1' \
         'vivid-000-vbi-cap - x1' 'vivid-000-vbi-out - x1' \
         'vivid-000-vid-cap camera x1' 'vivid-000-vid-out - x1'
-    modprobe -r vivid
+    unload vivid
 done
 for multiplanar in 0 1; do
     load vicodec multiplanar=$multiplanar
     expect_kinds 'stateful-decoder decoder x1' 'stateful-encoder encoder x1' 'stateless-decoder - x1'
-    modprobe -r vicodec
+    unload vicodec
 done
 load vim2m
 expect_kinds 'vim2m converter x1'
+unload vim2m
+kill $monitor
+# told MEMBER PATH: how often.
+told() { grep -A1 "member=$1\$" signals | grep -c "object path \".*/$2\"" || true; }
+for object in device/cam0 stream/cam0 device/enc0 device/dec0 device/conv0; do
+    times=2
+    [ $object != device/conv0 ] || times=1
+    expect_equal "InterfacesAdded and InterfacesRemoved of $object" "$times $times" \
+        "$(told InterfacesAdded $object) $(told InterfacesRemoved $object)"
+done
 stop_daemon
