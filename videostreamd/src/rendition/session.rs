@@ -161,6 +161,11 @@ impl Worker {
                     got,
                     "format changed: opening another encoder"
                 );
+                // What is still inside belongs to the recordings that end here.
+                if let Some(encoder) = &mut self.encoder {
+                    encoder.drain()?;
+                }
+                self.pass_on()?;
                 self.encoder = None;
                 self.encoder_for(picture)?.submit(frame, tag)?;
                 Ok(())
