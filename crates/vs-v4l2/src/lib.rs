@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Frames from V4L2: which devices there are, and what a camera delivers.
 //!
-//! Two parts build on one thin layer of system calls:
+//! Three parts build on one thin layer of system calls:
 //!
 //! * [`discovery`] finds every V4L2 node through udev and says what it is: camera, encoder,
 //!   decoder, converter, or nothing that carries pictures. It looks at capabilities and
@@ -9,6 +9,8 @@
 //! * [`capture`] runs a camera: negotiates a format, exports the driver's buffers as
 //!   read-only DmaBufs once, and hands them out as [`vs_frame::Frame`]s that go back to the
 //!   driver by themselves.
+//! * [`controls`] lists, gets and sets what can be adjusted at a device: brightness, gain,
+//!   exposure.
 //!
 //! The single- and the multi-planar API (kernel doc, "Single- and multi-planar APIs") differ
 //! in the layer of system calls only; above it there is one code path.
@@ -20,6 +22,7 @@
 
 pub mod capture;
 mod classify;
+pub mod controls;
 pub mod discovery;
 mod event;
 mod formats;
@@ -34,6 +37,7 @@ pub use capture::{
     StartError,
 };
 pub use classify::DeviceKind;
+pub use controls::{Control, ControlError, ControlValue, Controls};
 pub use discovery::{DeviceInfo, DiscoverError, Function, Node, discover, nodes};
 pub use event::Event;
 pub use formats::{FormatDesc, FormatFlags, FrameSize, RateOffer};

@@ -19,6 +19,7 @@ use super::queue::{BufferQueue, DeviceQueue, StartFailure};
 use super::request::{Adjustment, Answer, CaptureRequest, adjustments};
 use super::sequence::SequenceTracker;
 use crate::classify::Direction;
+use crate::controls::Controls;
 use crate::event::Event;
 use crate::node::{self, NodeError};
 use crate::planar::Planar;
@@ -176,6 +177,14 @@ impl Camera {
     /// opened camera delivered those before it.
     pub fn note_gap(&mut self) {
         self.sequence.note_gap();
+    }
+
+    /// Its controls, through the same open file.
+    ///
+    /// # Errors
+    /// [`NodeError`] if there are no more descriptors.
+    pub fn controls(&self) -> Result<Controls, NodeError> {
+        Controls::of(self.as_fd(), &self.devnode)
     }
 
     /// Gives the driver its buffers and lets it stream. Starting a camera that streams does

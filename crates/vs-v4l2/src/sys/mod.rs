@@ -6,6 +6,7 @@
 //! checked ones where those would drop a buffer, a flag or an event that they do not know.
 
 mod buffers;
+mod controls;
 mod enumerate;
 mod events;
 mod format;
@@ -20,6 +21,9 @@ use v4l2r::ioctl::{Capabilities, IntoErrno};
 pub(crate) use buffers::{
     Dequeued, Elasticity, Export, create_buffer, dequeue, elasticity, enqueue, export, remove_buffer, request_buffers,
     stream_off, stream_on,
+};
+pub(crate) use controls::{
+    Attempt, MenuKind, RawControl, RawValue, Refusal, get_control, query_control, query_menu, set_controls,
 };
 pub(crate) use enumerate::{formats, frame_sizes};
 pub(crate) use events::{next_event, subscribe};
