@@ -124,6 +124,7 @@ pub fn command(place: &Place) -> Command {
     let mut command = bare_command();
     command.args(["--bus", &place.bus, "--log", LOG]);
     command.arg("--socket-dir").arg(&place.socket_dir).arg("--config").arg(&place.config);
+    command.arg("--state-dir").arg(place.config.with_file_name("state"));
     command
 }
 
@@ -131,7 +132,9 @@ pub fn command(place: &Place) -> Command {
 #[must_use]
 pub fn bare_command() -> Command {
     let mut command = Command::new(binaries::path("videostreamd"));
-    for variable in ["VIDEOSTREAMD_LOG", "NOTIFY_SOCKET", "JOURNAL_STREAM", "DBUS_SESSION_BUS_ADDRESS"] {
+    for variable in
+        ["VIDEOSTREAMD_LOG", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM", "DBUS_SESSION_BUS_ADDRESS"]
+    {
         command.env_remove(variable);
     }
     command

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use crate::config::load::Loaded;
+use crate::controls::ControlBook;
 use crate::devices::Devices;
 use crate::devices::watch::Found;
 use crate::recording::{RecordError, RecordOptions, Recording};
@@ -61,6 +62,15 @@ pub enum ControlError {
     /// The file cannot be used.
     #[error("{0}")]
     BadFile(String),
+    /// The device has no control of that name.
+    #[error("{0}")]
+    NoSuchControl(String),
+    /// The control cannot have that value, or not now.
+    #[error("{0}")]
+    BadControl(String),
+    /// The device has been unplugged.
+    #[error("{0}")]
+    DeviceGone(String),
     /// Something failed on the way.
     #[error("{0}")]
     Failed(String),
@@ -69,6 +79,19 @@ pub enum ControlError {
 impl From<HandleError> for ControlError {
     fn from(error: HandleError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<vs_v4l2::ControlError> for ControlError {
+    fn from(error: vs_v4l2::ControlError) -> Self {
+        use vs_v4l2::{ControlError as Refusal, NodeError};
+        let text = error.to_string();
+        match error {
+            Refusal::Unknown { .. } => Self::NoSuchControl(text),
+            Refusal::Node(NodeError::Gone { .. }) => Self::DeviceGone(text),
+            Refusal::Node(_) | Refusal::Refused { .. } | Refusal::Partly { .. } => Self::Failed(text),
+            _ => Self::BadControl(text),
+        }
     }
 }
 
@@ -149,6 +172,7 @@ pub struct Control {
     devices: Arc<Devices>,
     /// Learns which objects have come, gone or changed.
     objects: mpsc::UnboundedSender<Changed>,
+    controls: ControlBook,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
     renditions: Renditions,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
@@ -183,13 +207,15 @@ impl Control {
             SourceSpec::Camera { device } => Some(device.clone()),
             SourceSpec::Pattern | SourceSpec::Ipc { .. } => None,
         });
-        let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir));
+        let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
+        let controls = ControlBook::new(state_dir);
         Self {
             loaded,
             socket_dir,
             epoch,
             devices,
             objects,
+            controls,
             streams,
             renditions: Renditions::default(),
             recordings: Mutex::default(),
@@ -258,6 +284,11 @@ impl Control {
     /// The stream of this name, running or not.
     pub fn find_stream(&self, name: &str) -> Option<Arc<StreamEntry>> {
         self.lock_streams().get(name).cloned()
+    }
+
+    /// What devices were told to be like.
+    pub fn controls(&self) -> &ControlBook {
+        &self.controls
     }
 
     /// Every stream, running or not.
@@ -373,7 +404,8 @@ impl Control {
                     ),
                 })?;
                 let (spares, vsl) = (spec.spares, spec.host.vsl.is_some());
-                Ok(Plan::Camera(CameraPlan { camera, shape, buffers, spares, vsl }))
+                let controls = self.controls.of(device);
+                Ok(Plan::Camera(CameraPlan { camera, controls, shape, buffers, spares, vsl }))
             }
             SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
                 let (name, path) = (&spec.name, path.display());

@@ -5,6 +5,7 @@
 //!
 //! * [`config`], [`args`]: what the administrator wants
 //! * [`devices`]: which hardware there is
+//! * [`controls`]: what cameras were told to be like
 //! * [`stream`]: one thread for each stream: source, clients, leases
 //! * [`rendition`], [`recording`]: encoders and files, each on a thread of its own
 //! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked; [`metrics`]: what it
@@ -14,6 +15,7 @@ mod args;
 mod bus;
 mod config;
 mod control;
+mod controls;
 mod devices;
 mod logging;
 mod metrics;

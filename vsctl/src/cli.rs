@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
-use crate::commands::{devices, metrics, receive, record, start_stream, status, stop_recording, stop_stream};
+use crate::commands::{controls, devices, metrics, receive, record, start_stream, status, stop_recording, stop_stream};
 
 /// Controls videostreamd: streams, devices, recordings.
 #[derive(Parser, Debug)]
@@ -16,6 +16,7 @@ use crate::commands::{devices, metrics, receive, record, start_stream, status, s
 Examples:
   vsctl devices                     which cameras are there?
   vsctl start-stream cam0           publish the first one
+  vsctl controls cam0 gain=50       adjust it
   vsctl status                      what runs, and who reads it?
   vsctl metrics                     the same for Prometheus
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
@@ -26,7 +27,7 @@ Exit status:
   1  it did not work
   2  wrong command line
   3  no daemon: it does not run, or not on this bus
-  4  no stream, device or recording of this name
+  4  no stream, device, control or recording of this name
   5  less than was asked for within the time
 
 With --json, each command writes exactly one object to standard output, errors included
@@ -76,6 +77,7 @@ pub enum Command {
     Status(status::Status),
     Metrics(metrics::Metrics),
     Devices(devices::Devices),
+    Controls(controls::Controls),
     Receive(receive::Receive),
     Record(record::Record),
     StopRecording(stop_recording::StopRecording),

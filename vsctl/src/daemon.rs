@@ -38,6 +38,17 @@ pub fn stream<'a>(objects: &'a Objects, name: &str) -> Option<&'a StreamInfo> {
     objects.streams.iter().find(|stream| stream.name == name)
 }
 
+/// Makes sure that a device is there.
+pub async fn device(daemon: &Daemon, name: &str) -> anyhow::Result<()> {
+    let objects = objects(daemon).await?;
+    if objects.devices.iter().any(|device| device.name == name) {
+        return Ok(());
+    }
+    let names: Vec<_> = objects.devices.iter().map(|device| device.name.as_str()).collect();
+    let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    Err(dbus::CallError::NoSuchDevice(format!("there is no device '{name}': {known}")).into())
+}
+
 /// What to say of a stream that is not there: those that are.
 pub fn no_such_stream(objects: &Objects, name: &str) -> dbus::CallError {
     if objects.devices.iter().any(|device| device.name == name && device.kind == "camera") {

@@ -20,7 +20,7 @@ pub enum Exit {
     Usage = 2,
     /// No bus, or no daemon on it.
     NoDaemon = 3,
-    /// No stream, device or recording of this name.
+    /// No stream, device, control or recording of this name.
     NotFound = 4,
     /// Not all that was asked for in the time there was.
     Incomplete = 5,
@@ -57,9 +57,10 @@ impl Exit {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<CallError>() {
                 let exit = match error {
-                    CallError::NoSuchStream(_) | CallError::NoSuchDevice(_) | CallError::NoSuchObject(_) => {
-                        Self::NotFound
-                    }
+                    CallError::NoSuchStream(_)
+                    | CallError::NoSuchDevice(_)
+                    | CallError::NoSuchControl(_)
+                    | CallError::NoSuchObject(_) => Self::NotFound,
                     CallError::Gone => Self::NoDaemon,
                     _ => Self::Failure,
                 };

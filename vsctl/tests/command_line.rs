@@ -12,7 +12,8 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands = ["start-stream", "stop-stream", "status", "devices", "receive", "record", "stop-recording"];
+    let commands =
+        ["start-stream", "stop-stream", "status", "devices", "controls", "receive", "record", "stop-recording"];
     let all = String::from_utf8(run(&["--help"]).stdout).unwrap();
     for command in commands {
         assert!(all.contains(command), "{command} is missing in\n{all}");

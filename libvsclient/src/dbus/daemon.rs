@@ -11,7 +11,7 @@ use zbus::{Connection, Proxy};
 
 use super::names::{device_path, object_path, recording_path, stream_path};
 use super::objects::{Interfaces, ManagerInfo, Objects};
-use super::proxy::{DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};
+use super::proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};
 use super::{Bus, CallError, ConnectError, ROOT_PATH, SERVICE};
 
 /// Connects to the daemon on a bus. Where the bus knows how to start it, and it does not
@@ -86,6 +86,14 @@ impl Daemon {
     /// [`CallError`] if the bus has gone.
     pub async fn device(&self, name: &str) -> Result<DeviceProxy<'static>, CallError> {
         Ok(DeviceProxy::new(&self.connection, object_path(device_path(name))?).await?)
+    }
+
+    /// The controls of a device by its name; whether it exists shows with the first call.
+    ///
+    /// # Errors
+    /// [`CallError`] if the bus has gone.
+    pub async fn controls(&self, device: &str) -> Result<ControlsProxy<'static>, CallError> {
+        Ok(ControlsProxy::new(&self.connection, object_path(device_path(device))?).await?)
     }
 
     /// A recording by its number; whether it exists shows with the first call.

@@ -84,6 +84,12 @@ pub enum CallError {
     /// The stream is not running.
     #[error("{0}")]
     NotRunning(String),
+    /// The device has no control of this name.
+    #[error("{0}")]
+    NoSuchControl(String),
+    /// The control cannot have that value, or not now.
+    #[error("{0}")]
+    BadControl(String),
     /// An option is unknown, of the wrong type or out of range.
     #[error("{0}")]
     BadOption(String),
@@ -119,6 +125,8 @@ impl CallError {
             Self::NoSuchDevice(_) => "NoSuchDevice",
             Self::NoSuchObject(_) => "NoSuchObject",
             Self::NotRunning(_) => "NotRunning",
+            Self::NoSuchControl(_) => "NoSuchControl",
+            Self::BadControl(_) => "BadControl",
             Self::BadOption(_) => "BadOption",
             Self::BadFormat(_) => "BadFormat",
             Self::BadFile(_) => "BadFile",
@@ -145,6 +153,8 @@ impl CallError {
             "NoSuchStream" => Some(Self::NoSuchStream(text)),
             "NoSuchDevice" => Some(Self::NoSuchDevice(text)),
             "NotRunning" => Some(Self::NotRunning(text)),
+            "NoSuchControl" => Some(Self::NoSuchControl(text)),
+            "BadControl" => Some(Self::BadControl(text)),
             "BadOption" => Some(Self::BadOption(text)),
             "BadFormat" => Some(Self::BadFormat(text)),
             "BadFile" => Some(Self::BadFile(text)),
@@ -195,9 +205,18 @@ mod tests {
     #[test]
     fn names_of_errors_become_errors() {
         let error = |name: &str| CallError::from_name(name, "why".to_owned()).map(|error| error.name());
-        for name in
-            ["NoSuchStream", "NoSuchDevice", "NotRunning", "BadOption", "BadFormat", "BadFile", "Failed", "Busy"]
-        {
+        for name in [
+            "NoSuchStream",
+            "NoSuchDevice",
+            "NoSuchControl",
+            "BadControl",
+            "NotRunning",
+            "BadOption",
+            "BadFormat",
+            "BadFile",
+            "Failed",
+            "Busy",
+        ] {
             assert_eq!(error(&format!("{SERVICE}.Error.{name}")), Some(name));
         }
         assert_eq!(error(&format!("{SERVICE}.Error.OfTheFuture")), Some("Failed"));

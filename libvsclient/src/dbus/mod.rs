@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Frames never travel here. [`connect`] gives a [`Daemon`], which finds the objects; the
-//! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`RecordingProxy`]) have the
+//! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`ControlsProxy`], [`RecordingProxy`]) have the
 //! methods and properties of the interfaces as the XML in `dbus/` describes them, with
 //! change signals where the daemon sends such. [`Daemon::objects`] takes a picture of
 //! everything in one call.
@@ -24,6 +24,7 @@
 //! its default value, one that a newer daemon adds is passed over: neither is an error.
 
 mod bus;
+mod controls;
 mod daemon;
 mod dict;
 mod error;
@@ -33,6 +34,7 @@ mod options;
 mod proxy;
 
 pub use bus::{BUS_VARIABLE, Bus, ParseBusError};
+pub use controls::{ControlInfo, ControlValue};
 pub use daemon::{Daemon, connect};
 pub use error::{CallError, ConnectError};
 pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
@@ -40,5 +42,5 @@ pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, ManagerInfo, Objects,
     PlaneInfo, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
 };
-pub use options::{RecordOptions, StartOptions, StopOptions};
-pub use proxy::{DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};
+pub use options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
+pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};

@@ -21,6 +21,20 @@ pub struct StartOptions {
 #[non_exhaustive]
 pub struct StopOptions {}
 
+/// For methods that have no options yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct NoOptions {}
+
+/// How to set controls; for [`SetControls`](super::ControlsProxy::set_controls).
+#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct ControlOptions {
+    /// Whether the device gets these values again each time before it streams.
+    pub remember: Option<bool>,
+}
+
 /// How and how long to record; for [`Record`](super::ManagerProxy::record).
 #[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
 #[zvariant(signature = "a{sv}", rename_all = "kebab-case")]

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The interfaces, as the XML in `dbus/` has them. What is said there is not repeated here.
 
-use zbus::proxy;
-use zbus::zvariant::{Fd, OwnedObjectPath};
+use std::collections::HashMap;
 
-use super::options::{RecordOptions, StartOptions, StopOptions};
-use super::{ClientInfo, Counters, DepartureInfo, DeviceFormat, Encoding, Progress, StreamFormat, Summary};
+use zbus::proxy;
+use zbus::zvariant::{Fd, OwnedObjectPath, OwnedValue, Value};
+
+use super::options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
+use super::{
+    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, Progress, StreamFormat, Summary,
+};
 
 /// The daemon as a whole.
 #[proxy(
@@ -147,6 +151,35 @@ pub trait Device {
     /// What it can deliver, or take.
     #[zbus(property)]
     fn formats(&self) -> zbus::Result<Vec<DeviceFormat>>;
+}
+
+/// What can be adjusted at a device.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Controls",
+    default_service = "org.videostream.VideoStream1",
+    gen_blocking = false
+)]
+pub trait Controls {
+    /// All controls with their values.
+    fn list_controls(&self, options: &NoOptions) -> zbus::Result<Vec<ControlInfo>>;
+
+    /// Values of these controls, or of all.
+    fn get_controls(&self, names: &[&str], options: &NoOptions) -> zbus::Result<HashMap<String, OwnedValue>>;
+
+    /// Sets several controls, all or nothing, and answers with the values as they are then.
+    fn set_controls(
+        &self,
+        values: &HashMap<&str, Value<'_>>,
+        options: &ControlOptions,
+    ) -> zbus::Result<HashMap<String, OwnedValue>>;
+
+    /// Gives these controls, or all, their defaults, and forgets what they were set to. Answers
+    /// with those that the driver refused.
+    fn reset_controls(&self, names: &[&str], options: &NoOptions) -> zbus::Result<HashMap<String, String>>;
+
+    /// A control has changed, whoever did it.
+    #[zbus(signal)]
+    fn control_changed(&self, name: String, control: ControlInfo) -> zbus::Result<()>;
 }
 
 /// A stream being written to a file.

@@ -18,7 +18,7 @@ for camera in cam0 cam1; do
     expect_match "$camera" '^write mapping refused: ' "$probed"
     expect_match "$camera" '^unchanged for 2 s ' "$probed"
 done
-dbus-contract "$VIDEOSTREAM_BUS" Manager Stream Device || fail "the bus does not keep its contract"
+dbus-contract "$VIDEOSTREAM_BUS" Manager Stream Device Controls || fail "the bus does not keep its contract"
 
 refused=0
 vsctl start-stream cam0 --format ZZZZ 2>refusal || refused=$?

@@ -46,10 +46,10 @@ start_bus() {
     read -r _ <bus-ready || fail "dbus-daemon did not start"
 }
 
-# start_daemon ARGUMENT...: on the private bus, sockets in ./sockets, its log kept with the case's results.
+# start_daemon ARGUMENT...: on the private bus, sockets in ./sockets, state in ./state, its log kept with the case's results.
 start_daemon() {
     mkdir -p sockets
-    videostreamd --bus "$VIDEOSTREAM_BUS" --socket-dir "$PWD/sockets" "$@" 2>>"$OUT/daemon-log" &
+    videostreamd --bus "$VIDEOSTREAM_BUS" --socket-dir "$PWD/sockets" --state-dir "$PWD/state" "$@" 2>>"$OUT/daemon-log" &
     daemon=$!
     # The daemon is on the bus when it is ready.
     until vsctl --quiet status >/dev/null 2>&1; do

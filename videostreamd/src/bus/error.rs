@@ -17,6 +17,8 @@ pub(super) enum Error {
     BadOption(String),
     BadFormat(String),
     BadFile(String),
+    NoSuchControl(String),
+    BadControl(String),
     Failed(String),
 }
 
@@ -25,7 +27,9 @@ impl From<ControlError> for Error {
         let text = error.to_string();
         match error {
             ControlError::NoSuchStream { .. } => Self::NoSuchStream(text),
-            ControlError::NoSuchDevice { .. } => Self::NoSuchDevice(text),
+            ControlError::NoSuchControl(_) => Self::NoSuchControl(text),
+            ControlError::BadControl(_) => Self::BadControl(text),
+            ControlError::DeviceGone(_) | ControlError::NoSuchDevice { .. } => Self::NoSuchDevice(text),
             ControlError::NotRunning(_) => Self::NotRunning(text),
             ControlError::BadFormat(_) => Self::BadFormat(text),
             ControlError::BadFile(_) => Self::BadFile(text),

@@ -4,6 +4,7 @@
 //! `dbus/*.xml` is the contract; a test holds the running daemon to it.
 
 mod address;
+mod controls;
 mod device;
 mod dict;
 mod error;
@@ -56,6 +57,7 @@ impl Bus {
         server.at(path::ROOT, zbus::fdo::ObjectManager).await?;
         for name in control.devices().names() {
             server.at(path::device(&name)?, device::Device::new(&name, control.devices())).await?;
+            controls::publish(&connection, &tasks, &control, &name).await?;
         }
         for entry in control.streams() {
             stream::publish(&connection, &tasks, &control, entry).await?;

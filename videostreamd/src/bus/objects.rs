@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::Connection;
 
+use super::controls::{self, Controls};
 use super::device::{self, Device};
 use super::stream::{self, Stream};
 use super::{Tasks, path};
@@ -24,7 +25,7 @@ pub(super) fn follow(
         while let Some(changed) = changed.recv().await {
             // A bus that is gone has no readers.
             let _ = match &changed {
-                Changed::Device(name) => look_at_device(&connection, &control, name).await,
+                Changed::Device(name) => look_at_device(&connection, &inner, &control, name).await,
                 Changed::Stream(name) => look_at_stream(&connection, &inner, &control, name).await,
             };
         }
@@ -32,14 +33,20 @@ pub(super) fn follow(
 }
 
 /// What counts is what there is now: a message may be older than the last change.
-async fn look_at_device(connection: &Connection, control: &Control, name: &str) -> zbus::Result<()> {
+async fn look_at_device(
+    connection: &Connection,
+    tasks: &Tasks,
+    control: &Arc<Control>,
+    name: &str,
+) -> zbus::Result<()> {
     let (server, path) = (connection.object_server(), path::device(name)?);
     if control.devices().get(name).is_none() {
+        server.remove::<Controls, _>(&path).await?;
         server.remove::<Device, _>(&path).await?;
         return Ok(());
     }
     if server.at(&path, Device::new(name, control.devices())).await? {
-        return Ok(());
+        return controls::publish(connection, tasks, control, name).await;
     }
     device::announce(&server.interface(&path).await?).await
 }

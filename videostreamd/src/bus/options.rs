@@ -65,6 +65,14 @@ pub(super) fn shape(options: Dict) -> Result<Shape, Error> {
     Ok(shape)
 }
 
+/// The options of `SetControls`: whether the values are remembered.
+pub(super) fn remember(options: Dict) -> Result<bool, Error> {
+    let mut options = Options::new(options);
+    let remember = options.take::<bool>("remember", "a boolean (b)")?.unwrap_or(true);
+    options.finish("SetControls knows remember")?;
+    Ok(remember)
+}
+
 /// The options of `Record`, and whether it goes on without the caller.
 pub(super) fn record(options: Dict) -> Result<(RecordOptions, bool), Error> {
     let mut options = Options::new(options);

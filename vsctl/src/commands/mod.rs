@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The commands, each with its arguments and their help.
 
+pub mod controls;
 pub mod devices;
 pub mod metrics;
 mod output_file;
@@ -23,6 +24,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Status(command) => command.run(&bus, output).await,
         Command::Metrics(command) => command.run(&bus, output).await,
         Command::Devices(command) => command.run(&bus, output).await,
+        Command::Controls(command) => command.run(&bus, output).await,
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,

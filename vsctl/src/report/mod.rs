@@ -4,6 +4,7 @@
 //! They are not the structs of D-Bus: that interface may grow and change its version
 //! without breaking somebody's `jq`.
 
+pub mod controls;
 pub mod departure;
 pub mod device;
 pub mod metrics;

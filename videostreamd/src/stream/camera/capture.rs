@@ -16,6 +16,7 @@ use vs_frame::Format;
 use vs_v4l2::{Camera, CaptureError, CaptureRequest, Captured, Errno, StartError};
 
 use super::CameraPlan;
+use crate::controls::Watch;
 use crate::stream::source::{BufferCounts, Counts, Event};
 use crate::stream::spec::{SOURCE_FLOOR, check_picture, frames_for_clients};
 
@@ -38,6 +39,8 @@ pub struct Capture {
     camera: Camera,
     /// A second descriptor of the same open file: the camera keeps its own.
     ready: AsyncFd<OwnedFd>,
+    /// Tells what others change of its controls.
+    _watch: Option<Watch>,
     no_buffer: u64,
     /// The driver has been seen to since the last frame.
     topped_up: bool,
@@ -67,6 +70,8 @@ impl Capture {
         if vsl {
             check_picture(camera.format())?;
         }
+        // After the format, which can change their ranges; before the first frame.
+        plan.controls.restore(&camera.controls()?)?;
         camera.start()?;
         let fd = camera.as_fd().try_clone_to_owned().context("cannot duplicate the camera's descriptor")?;
         // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
@@ -75,7 +80,8 @@ impl Capture {
             .map_err(std::io::Error::from)
             .context("cannot watch the camera")?;
         let budgeted = camera.max_buffers() as usize;
-        Ok(Self { camera, ready, no_buffer: 0, topped_up: false, budgeted, spares_high: 0, refused: 0 })
+        let watch = plan.controls.watch(node);
+        Ok(Self { camera, ready, _watch: watch, no_buffer: 0, topped_up: false, budgeted, spares_high: 0, refused: 0 })
     }
 
     /// STREAMOFF and STREAMON. What readers hold stays theirs.

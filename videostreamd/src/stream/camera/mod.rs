@@ -26,6 +26,7 @@ use self::ladder::{Ladder, Step, Trouble, patience_ns};
 use super::ration::Ration;
 use super::source::{BufferCounts, Counts, Event};
 use super::spec::{Shape, frames_for_clients};
+use crate::controls::DeviceControls;
 use crate::devices::Following;
 
 /// Which camera to open, and how.
@@ -33,6 +34,8 @@ use crate::devices::Following;
 pub struct CameraPlan {
     /// The camera, wherever it is.
     pub camera: Following,
+    /// What it was told to be like.
+    pub controls: Arc<DeviceControls>,
     /// What its frames shall be.
     pub shape: Shape,
     /// Buffers to ask the driver for.
