@@ -253,6 +253,9 @@ dicts! {
         size_range: (u32, u32, u32, u32, u32, u32),
         /// Rates at the largest size: frames, in seconds.
         rates: Vec<(u32, u32)>,
+        /// Each size (of a range the largest) with its rates, each as slowest and fastest:
+        /// frames, in seconds, frames, in seconds.
+        offers: Vec<(u32, u32, Vec<(u32, u32, u32, u32)>)>,
     }
 
     /// The properties of a recording.

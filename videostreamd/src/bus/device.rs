@@ -160,6 +160,7 @@ fn format(format: &FormatDesc) -> Dict {
         ("description", Value::from(format.description.clone())),
         ("sizes", Value::from(sizes)),
         ("rates", Value::from(rates(format))),
+        ("offers", Value::from(offers(format))),
     ]);
     if let Some(range) = range {
         entry.extend(dict([("size-range", Value::from(range))]));
@@ -183,4 +184,21 @@ fn rates(format: &FormatDesc) -> Vec<(u32, u32)> {
         RateOffer::Range { slowest, fastest } => vec![pair(*slowest), pair(*fastest)],
     };
     offers.iter().flat_map(ends).collect()
+}
+
+/// A size, and for each offer of a rate its slowest and its fastest.
+type Offer = (u32, u32, Vec<(u32, u32, u32, u32)>);
+
+/// Every size with its rates; a range of sizes by the largest.
+fn offers(format: &FormatDesc) -> Vec<Offer> {
+    let offer = |offer: &RateOffer| match offer {
+        RateOffer::Discrete(rate) => (rate.num, rate.den, rate.num, rate.den),
+        RateOffer::Range { slowest, fastest } => (slowest.num, slowest.den, fastest.num, fastest.den),
+    };
+    let size = |size: &FrameSize| {
+        let (FrameSize::Discrete { size: (width, height), .. } | FrameSize::Stepwise { max: (width, height), .. }) =
+            size;
+        (*width, *height, size.rates().iter().map(offer).collect())
+    };
+    format.sizes.iter().map(size).collect()
 }

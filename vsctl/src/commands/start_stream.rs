@@ -10,16 +10,19 @@ use crate::output::Output;
 use crate::report::stream::{Started, Stream};
 use crate::values::{self, Size};
 
-/// Start a stream, and say what it got
+/// Start a stream or change a running one, and say what it got
 ///
 /// The stream is one of the configuration file, or has the name of a camera (`vsctl devices`
-/// lists them). What is left out is as the configuration says, or as the camera likes it best.
-/// A camera may answer with something else than it was asked for; that is said.
+/// lists them). What is left out is as the configuration says, or as the camera likes it best;
+/// of a stream that runs, as it is. A running stream with another format keeps its clients,
+/// who are told; if the camera cannot have it, the stream goes on as it was. A camera may
+/// answer with something else than it was asked for; that is said.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   vsctl start-stream cam0
   vsctl start-stream cam0 --format NV12 --size 1280x720 -r 30
+  vsctl start-stream cam0 --size 640x480    another size, while clients read it
   vsctl start-stream cam0 --json | jq -r .stream.socket")]
 pub struct StartStream {
     /// Name of the stream, or of a camera

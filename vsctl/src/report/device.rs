@@ -44,6 +44,22 @@ pub struct Format {
     pub size_range: Option<SizeRange>,
     /// Rates at the largest size.
     pub rates: Vec<Rate>,
+    pub offers: Vec<Offer>,
+}
+
+/// A size, of a range the largest, and the rates at it.
+#[derive(Debug, Serialize)]
+pub struct Offer {
+    pub width: u32,
+    pub height: u32,
+    pub rates: Vec<RateRange>,
+}
+
+/// Rates from the slowest to the fastest; the same if it is only one.
+#[derive(Debug, Serialize)]
+pub struct RateRange {
+    pub slowest: Rate,
+    pub fastest: Rate,
 }
 
 /// A size in pixels.
@@ -96,31 +112,47 @@ impl From<&DeviceFormat> for Format {
             sizes: format.sizes.iter().map(|&(width, height)| Size { width, height }).collect(),
             size_range: (max_width > 0 && max_height > 0).then_some(range),
             rates: format.rates.iter().copied().filter_map(rate).collect(),
+            offers: format.offers.iter().map(Offer::from).collect(),
         }
     }
 }
 
+impl From<&(u32, u32, Vec<(u32, u32, u32, u32)>)> for Offer {
+    fn from((width, height, rates): &(u32, u32, Vec<(u32, u32, u32, u32)>)) -> Self {
+        let range = |&(slow, slow_in, fast, fast_in): &(u32, u32, u32, u32)| {
+            Some(RateRange { slowest: rate((slow, slow_in))?, fastest: rate((fast, fast_in))? })
+        };
+        Self { width: *width, height: *height, rates: rates.iter().filter_map(range).collect() }
+    }
+}
+
 impl Format {
-    /// One line: what it is, in which sizes, how fast.
-    fn text(&self) -> String {
-        let mut text = format!("{}  {}", self.fourcc, self.description);
-        let sizes: Vec<_> = self.sizes.iter().map(|Size { width, height }| format!("{width}x{height}")).collect();
-        if !sizes.is_empty() {
-            text += &format!("  {}", sizes.join(" "));
-        }
+    /// What it is, then a line for each size, with its rates.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}  {}", self.fourcc, self.description)];
         if let Some(range) = &self.size_range {
             let SizeRange { min_width, max_width, step_width, min_height, max_height, step_height } = range;
-            text += &format!("  {min_width}x{min_height} to {max_width}x{max_height}");
-            text += &format!(" in steps of {step_width}x{step_height}");
+            let steps = format!("in steps of {step_width}x{step_height}");
+            lines.push(format!("  {min_width}x{min_height} to {max_width}x{max_height} {steps}"));
         }
-        let rates: Vec<_> = self.rates.iter().map(|rate| units::fps(rate.fps)).collect();
-        if !rates.is_empty() {
-            text += &format!("  at {} fps", rates.join(" "));
-            if self.sizes.len() > 1 || self.size_range.is_some() {
-                text += " (largest size)";
-            }
+        let sizes = self.offers.iter().filter(|offer| self.size_range.is_none() || !offer.rates.is_empty());
+        lines.extend(sizes.map(|offer| format!("  {}", offer.text())));
+        lines
+    }
+}
+
+impl Offer {
+    fn text(&self) -> String {
+        let Self { width, height, rates } = self;
+        let rate = |RateRange { slowest, fastest }: &RateRange| match (units::fps(slowest.fps), units::fps(fastest.fps))
+        {
+            (slowest, fastest) if slowest == fastest => fastest,
+            (slowest, fastest) => format!("{slowest} to {fastest}"),
+        };
+        match rates.iter().map(rate).collect::<Vec<_>>().join(" ") {
+            none if none.is_empty() => format!("{width}x{height}"),
+            rates => format!("{width}x{height} at {rates} fps"),
         }
-        text
     }
 }
 
@@ -182,7 +214,7 @@ impl Device {
         let names =
             [("unit", &self.unit), ("by-path", &self.by_path), ("by-id", &self.by_id), ("serial", &self.serial)];
         details.extend(names.iter().filter_map(|(key, value)| Some(format!("{key} = \"{}\"", value.as_ref()?))));
-        details.extend(self.formats.iter().map(Format::text));
+        details.extend(self.formats.iter().flat_map(Format::lines));
         details
     }
 }
@@ -192,24 +224,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_is_a_line() {
-        let format = |sizes: &[(u32, u32)], size_range, rates: &[(u32, u32)]| {
+    fn each_size_is_a_line_with_its_rates() {
+        let lines = |size_range, offers: &[(u32, u32, &[(u32, u32, u32, u32)])]| {
             let mut info = DeviceFormat::default();
             info.fourcc = "YUYV".to_owned();
             info.description = "YUYV 4:2:2".to_owned();
-            info.sizes = sizes.to_vec();
             info.size_range = size_range;
-            info.rates = rates.to_vec();
-            Format::from(&info).text()
+            info.offers = offers.iter().map(|(width, height, rates)| (*width, *height, rates.to_vec())).collect();
+            Format::from(&info).lines()
         };
         assert_eq!(
-            format(&[(640, 480), (1280, 720)], Default::default(), &[(15, 1), (30000, 1001)]),
-            "YUYV  YUYV 4:2:2  640x480 1280x720  at 15 29.97 fps (largest size)"
+            lines(Default::default(), &[(640, 480, &[(15, 1, 15, 1), (30000, 1001, 30000, 1001)]), (1280, 720, &[])]),
+            ["YUYV  YUYV 4:2:2", "  640x480 at 15 29.97 fps", "  1280x720"]
         );
         assert_eq!(
-            format(&[], (48, 4096, 2, 32, 2160, 2), &[]),
-            "YUYV  YUYV 4:2:2  48x32 to 4096x2160 in steps of 2x2"
+            lines((48, 4096, 2, 32, 2160, 2), &[(4096, 2160, &[(1, 1, 30, 1)])]),
+            ["YUYV  YUYV 4:2:2", "  48x32 to 4096x2160 in steps of 2x2", "  4096x2160 at 1 to 30 fps"]
         );
+        assert_eq!(lines((48, 4096, 2, 32, 2160, 2), &[(4096, 2160, &[])]).len(), 2);
     }
 
     #[test]
