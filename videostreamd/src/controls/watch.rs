@@ -17,6 +17,11 @@ use super::DeviceControls;
 /// a look at all of them each time.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What to wait for. Nothing else: a queue without buffers that is asked for data begins to read
+/// by itself (the read() emulation of videobuf2), and is busy from then on. An interest in
+/// errors is one in data, too, for tokio. A device that goes away is told as an event.
+const EVENTS: Interest = Interest::PRIORITY;
+
 /// Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Watch(AbortHandle);
@@ -51,11 +56,10 @@ async fn wait(device: Arc<DeviceControls>, opened: Controls) -> anyhow::Result<(
     let opened = Arc::new(opened);
     // SAFETY: the `Controls` keeps its descriptor until it is dropped, and the `AsyncFd` has a
     // share of it.
-    let ready =
-        unsafe { AsyncFd::register_with_interest(Shared(Arc::clone(&opened)), Interest::PRIORITY | Interest::ERROR) }
-            .map_err(std::io::Error::from)?;
+    let ready = unsafe { AsyncFd::register_with_interest(Shared(Arc::clone(&opened)), EVENTS) }
+        .map_err(std::io::Error::from)?;
     loop {
-        let mut guard = ready.ready(Interest::PRIORITY | Interest::ERROR).await?;
+        let mut guard = ready.ready(EVENTS).await?;
         guard.clear_ready();
         let (device, opened) = (Arc::clone(&device), Arc::clone(&opened));
         spawn_blocking(move || device.look(&opened)).await??;
