@@ -291,6 +291,11 @@ impl Control {
         &self.controls
     }
 
+    /// Where it is remembered across restarts what devices were told.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.controls.state_dir()
+    }
+
     /// Every stream, running or not.
     pub fn streams(&self) -> Vec<Arc<StreamEntry>> {
         self.lock_streams().values().cloned().collect()

@@ -8,6 +8,7 @@
 //! * [`controls`]: what cameras were told to be like
 //! * [`stream`]: one thread for each stream: source, clients, leases
 //! * [`rendition`], [`recording`]: encoders and files, each on a thread of its own
+//! * [`inspect`]: what this machine can do, and what is missing
 //! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked; [`metrics`]: what it
 //!   has counted
 
@@ -17,6 +18,7 @@ mod config;
 mod control;
 mod controls;
 mod devices;
+mod inspect;
 mod logging;
 mod metrics;
 mod recording;

@@ -4,7 +4,9 @@
 use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
-use crate::commands::{controls, devices, metrics, receive, record, start_stream, status, stop_recording, stop_stream};
+use crate::commands::{
+    controls, devices, info, metrics, receive, record, start_stream, status, stop_recording, stop_stream,
+};
 
 /// Controls videostreamd: streams, devices, recordings.
 #[derive(Parser, Debug)]
@@ -14,6 +16,7 @@ use crate::commands::{controls, devices, metrics, receive, record, start_stream,
     disable_help_subcommand = true,
     after_help = "\
 Examples:
+  vsctl info                        what can this machine do, and what is missing?
   vsctl devices                     which cameras are there?
   vsctl start-stream cam0           publish the first one
   vsctl controls cam0 gain=50       adjust it
@@ -78,6 +81,7 @@ pub enum Command {
     Metrics(metrics::Metrics),
     Devices(devices::Devices),
     Controls(controls::Controls),
+    Info(info::Info),
     Receive(receive::Receive),
     Record(record::Record),
     StopRecording(stop_recording::StopRecording),

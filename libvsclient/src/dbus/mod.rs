@@ -39,8 +39,8 @@ pub use daemon::{Daemon, connect};
 pub use error::{CallError, ConnectError};
 pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
 pub use objects::{
-    ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, ManagerInfo, Objects,
-    PlaneInfo, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
+    ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
+    Objects, PlaneInfo, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
 };
 pub use options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
 pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};

@@ -20,6 +20,20 @@ dicts! {
         epoch: u64,
     }
 
+    /// Something that the daemon found about its machine.
+    FindingInfo "kebab-case" {
+        /// What it belongs to: `kernel`, `user`, `camera`, `memory`…
+        topic: String,
+        /// Which one of them.
+        name: String,
+        /// `ok`, `note`, `missing` or `denied`.
+        state: String,
+        /// What there is, or what it means.
+        text: String,
+        /// What to do; empty if nothing.
+        remedy: String,
+    }
+
     /// The properties of a stream.
     StreamInfo "PascalCase" {
         /// Its name, and that of its socket.

@@ -8,7 +8,8 @@ use zbus::zvariant::{Fd, OwnedObjectPath, OwnedValue, Value};
 
 use super::options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
 use super::{
-    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, Progress, StreamFormat, Summary,
+    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Progress, StreamFormat,
+    Summary,
 };
 
 /// The daemon as a whole.
@@ -31,6 +32,9 @@ pub trait Manager {
 
     /// All counters and histograms in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> zbus::Result<String>;
+
+    /// What this machine can do and what is missing, as the daemon sees it.
+    fn inspect(&self, options: &NoOptions) -> zbus::Result<Vec<FindingInfo>>;
 
     /// Version of the daemon.
     #[zbus(property)]

@@ -6,15 +6,16 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use zbus::message::Header;
-use zbus::zvariant::{self, OwnedObjectPath};
+use zbus::zvariant::{self, OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
-use super::dict::Dict;
+use super::dict::{Dict, dict};
 use super::error::Error;
 use super::options::{self, Options};
 use super::tasks::Tasks;
 use super::{path, recording};
 use crate::control::Control;
+use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
 
 pub(super) struct Manager {
@@ -63,6 +64,15 @@ impl Manager {
         self.metrics.text().await.as_ref().to_owned()
     }
 
+    #[zbus(out_args("findings"))]
+    async fn inspect(&self, options: Dict) -> Result<Vec<Dict>, Error> {
+        Options::new(options).finish("Inspect knows none")?;
+        let control = Arc::clone(&self.control);
+        let findings = tokio::task::spawn_blocking(move || inspect(&control)).await;
+        let findings = findings.map_err(|error| Error::Failed(error.to_string()))?;
+        Ok(findings.iter().map(finding).collect())
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
@@ -77,4 +87,14 @@ impl Manager {
     fn epoch(&self) -> u64 {
         self.control.epoch()
     }
+}
+
+fn finding(finding: &Finding) -> Dict {
+    dict([
+        ("topic", Value::from(finding.topic)),
+        ("name", Value::from(finding.name.clone())),
+        ("state", Value::from(finding.state.name())),
+        ("text", Value::from(finding.text.clone())),
+        ("remedy", Value::from(finding.remedy.clone())),
+    ])
 }

@@ -29,21 +29,26 @@ const CHANGES: usize = 1024;
 /// The controls of all devices.
 #[derive(Debug)]
 pub struct ControlBook {
-    dir: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
     devices: Mutex<BTreeMap<String, Arc<DeviceControls>>>,
 }
 
 impl ControlBook {
     /// Remembers in a directory below the state directory; without one, until the end.
     pub fn new(state_dir: Option<PathBuf>) -> Self {
-        Self { dir: state_dir.map(|dir| dir.join("controls")), devices: Mutex::default() }
+        Self { state_dir, devices: Mutex::default() }
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.state_dir.as_deref()
     }
 
     /// Those of the device of this name, there or not.
     pub fn of(&self, device: &str) -> Arc<DeviceControls> {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let file = self.dir.as_ref().map(|dir| dir.join(format!("{device}.toml")));
+            let file = self.state_dir.as_ref().map(|dir| dir.join("controls").join(format!("{device}.toml")));
             Arc::new(DeviceControls {
                 device: device.to_owned(),
                 runtime: tokio::runtime::Handle::try_current().ok(),

@@ -3,6 +3,7 @@
 
 pub mod controls;
 pub mod devices;
+pub mod info;
 pub mod metrics;
 mod output_file;
 pub mod receive;
@@ -25,6 +26,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Metrics(command) => command.run(&bus, output).await,
         Command::Devices(command) => command.run(&bus, output).await,
         Command::Controls(command) => command.run(&bus, output).await,
+        Command::Info(command) => command.run(&bus, output).await,
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,

@@ -225,23 +225,26 @@ mod tests {
 
     #[test]
     fn each_size_is_a_line_with_its_rates() {
-        let lines = |size_range, offers: &[(u32, u32, &[(u32, u32, u32, u32)])]| {
+        let lines = |size_range, offers| {
             let mut info = DeviceFormat::default();
             info.fourcc = "YUYV".to_owned();
             info.description = "YUYV 4:2:2".to_owned();
             info.size_range = size_range;
-            info.offers = offers.iter().map(|(width, height, rates)| (*width, *height, rates.to_vec())).collect();
+            info.offers = offers;
             Format::from(&info).lines()
         };
         assert_eq!(
-            lines(Default::default(), &[(640, 480, &[(15, 1, 15, 1), (30000, 1001, 30000, 1001)]), (1280, 720, &[])]),
+            lines(
+                Default::default(),
+                vec![(640, 480, vec![(15, 1, 15, 1), (30000, 1001, 30000, 1001)]), (1280, 720, vec![])]
+            ),
             ["YUYV  YUYV 4:2:2", "  640x480 at 15 29.97 fps", "  1280x720"]
         );
         assert_eq!(
-            lines((48, 4096, 2, 32, 2160, 2), &[(4096, 2160, &[(1, 1, 30, 1)])]),
+            lines((48, 4096, 2, 32, 2160, 2), vec![(4096, 2160, vec![(1, 1, 30, 1)])]),
             ["YUYV  YUYV 4:2:2", "  48x32 to 4096x2160 in steps of 2x2", "  4096x2160 at 1 to 30 fps"]
         );
-        assert_eq!(lines((48, 4096, 2, 32, 2160, 2), &[(4096, 2160, &[])]).len(), 2);
+        assert_eq!(lines((48, 4096, 2, 32, 2160, 2), vec![(4096, 2160, vec![])]).len(), 2);
     }
 
     #[test]
