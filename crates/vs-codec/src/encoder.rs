@@ -72,6 +72,8 @@ pub struct Effective {
     pub rate: Rate,
     /// Colour of the coded picture.
     pub color: Colorimetry,
+    /// Degrees by which the picture is to be turned counter-clockwise to be upright.
+    pub rotation: u16,
     /// Where the bits go.
     pub rate_control: RateControl,
     /// How many frames keyframes are apart at most.

@@ -71,6 +71,10 @@ pub struct Field(pub u8);
 impl Field {
     /// Not interlaced (`V4L2_FIELD_NONE`).
     pub const PROGRESSIVE: Self = Self(1);
+    /// Only the even rows, from 0 (`V4L2_FIELD_TOP`).
+    pub const TOP: Self = Self(2);
+    /// Only the odd rows (`V4L2_FIELD_BOTTOM`).
+    pub const BOTTOM: Self = Self(3);
 
     /// Whether rows of one picture come from different moments.
     #[must_use]
@@ -92,6 +96,10 @@ pub struct Format {
     pub rate: Rate,
     /// Interlacing.
     pub field: Field,
+    /// Degrees by which the picture is to be turned counter-clockwise to be upright, because its
+    /// camera is mounted like that (`V4L2_CID_CAMERA_SENSOR_ROTATION`); 0 if it is upright, or
+    /// nobody knows.
+    pub rotation: u16,
     /// DRM format modifier; [`MODIFIER_LINEAR`] unless the source says otherwise.
     pub modifier: u64,
     /// Colour.
@@ -155,6 +163,7 @@ impl Format {
             height,
             rate,
             field: Field::PROGRESSIVE,
+            rotation: 0,
             modifier: MODIFIER_LINEAR,
             color,
             planes: lay_out(info, width, height, min_stride(info, 0, width)),

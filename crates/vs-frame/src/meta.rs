@@ -14,6 +14,11 @@ bitflags! {
         /// The source lost frames, or time, just before this one: a driver's sequence
         /// jumped, a camera was replugged.
         const GAP = 1 << 1;
+        /// A picture of even rows only, from 0, in a stream of alternating fields
+        /// (`V4L2_FIELD_ALTERNATE`). Both fields of a frame have the same sequence number.
+        const TOP_FIELD = 1 << 2;
+        /// The same of odd rows.
+        const BOTTOM_FIELD = 1 << 3;
         const _ = !0;
     }
 }

@@ -75,7 +75,7 @@ fn tables_are_the_structs() {
     check_message!("WELCOME", Welcome: major minor credits mode reserved client epoch lease_ns lease_max_ns lifespan_ns stream);
     check_message!("STATE", State: state text_len);
     check_message!("FORMAT", FormatMessage: format fourcc width height rate_num rate_den modifier colorspace transfer
-        encoding quantization field plane_count reserved planes parameter_sets_len reserved2);
+        encoding quantization field plane_count rotation planes parameter_sets_len reserved2);
     check_message!("FRAME_EVENT", FrameEvent: serial buffer format flags sequence memories memory_kind fds leased
         capture_ns publish_ns pts dts duration expires_ns bytes_used skipped);
     check_message!("LOCK_REQUEST", LockRequest: request serial lease_ns);
@@ -118,7 +118,13 @@ fn codes_are_the_enums() {
     check_codes("Goodbye reason", GoodbyeReason::ALL, GoodbyeReason::code, GoodbyeReason::name);
     let flags: Vec<_> = vs_frame::FrameFlags::all().iter_names().collect();
     let bit = |(_, flag): (&str, vs_frame::FrameFlags)| flag.bits().trailing_zeros();
-    check_codes("Frame flags", &flags, bit, |(name, _)| if name == "GAP" { "gap" } else { "keyframe" });
+    check_codes("Frame flags", &flags, bit, |(name, _)| match name {
+        "KEYFRAME" => "keyframe",
+        "GAP" => "gap",
+        "TOP_FIELD" => "top-field",
+        "BOTTOM_FIELD" => "bottom-field",
+        other => other,
+    });
 }
 
 #[test]

@@ -85,6 +85,8 @@ dicts! {
         quantization: u32,
         /// V4L2's `v4l2_field`.
         field: u32,
+        /// Degrees by which to turn the picture counter-clockwise to have it upright.
+        rotation: u32,
         /// DRM format modifier.
         modifier: u64,
         /// `dmabuf` or `memfd`.

@@ -20,8 +20,7 @@ expect_match "hardware encoder" '^encoder +enc0 +note +.*FWHT' "$info"
 expect_match decoder '^decoder +dec0 +note +.*FWHT' "$info"
 expect_match heap '^memory +/dev/dma_heap/system +ok' "$info"
 expect_match state "^state +$PWD/state +ok" "$info"
-kill -TERM "$daemon"
-wait "$daemon"
+end_daemon
 
 echo "# a camera and heaps that it may not open: which group may"
 node=$(video_node vivid-000-vid-cap)
@@ -30,6 +29,7 @@ chmod 0660 "$node" /dev/dma_heap/*
 # Root without the right to pass over permissions is like anybody else.
 mkdir -p sockets state
 setpriv --inh-caps=-all --bounding-set=-all videostreamd --bus "$VIDEOSTREAM_BUS" --socket-dir "$PWD/sockets" 2>>"$OUT/daemon-log" &
+# shellcheck disable=SC2034 # for stop_daemon
 daemon=$!
 until vsctl --quiet status >/dev/null 2>&1; do sleep 0.2; done
 info=$(vsctl info)

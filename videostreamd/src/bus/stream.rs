@@ -166,6 +166,7 @@ fn format(format: &Format, memory: Option<MemoryKind>) -> Dict {
         ("encoding", Value::from(u32::from(format.color.encoding))),
         ("quantization", Value::from(u32::from(format.color.quantization))),
         ("field", Value::from(u32::from(format.field.0))),
+        ("rotation", Value::from(u32::from(format.rotation))),
         ("modifier", Value::from(format.modifier)),
         ("memory", Value::from(memory)),
     ])

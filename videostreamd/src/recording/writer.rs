@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::sync::{oneshot, watch};
 use vs_codec::AccessUnit;
 use vs_frame::FourCc;
-use vs_mux::mp4::{self, FileSink, Mp4Writer, Options, TrackConfig, WriteError};
+use vs_mux::mp4::{self, FileSink, Mp4Writer, Options, Rotation, TrackConfig, WriteError};
 use vs_mux::{Codec, Colour};
 
 use super::{Counts, EndReason, Progress, RecordOptions, Summary};
@@ -154,6 +154,7 @@ impl Recorder {
                 matrix: color.matrix,
                 full_range: color.full_range,
             });
+            track.rotation = upright(effective.rotation);
         }
         Ok(Mp4Writer::new(file, track, Options::default())?)
     }
@@ -222,5 +223,16 @@ impl Recorder {
             "recording ended"
         );
         summary
+    }
+}
+
+/// How players turn pictures that are to be turned counter-clockwise by so many degrees. A file
+/// can only say quarters.
+fn upright(degrees: u16) -> Rotation {
+    match degrees {
+        90 => Rotation::Clockwise270,
+        180 => Rotation::Half,
+        270 => Rotation::Clockwise90,
+        _ => Rotation::None,
     }
 }

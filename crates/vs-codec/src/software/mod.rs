@@ -76,7 +76,7 @@ impl SoftwareH264 {
             threads: config.threads,
         };
         let codec = Openh264::open(&settings)?;
-        let effective = effective(&codec, &settings);
+        let effective = effective(&codec, &settings, input.rotation);
         let (waiting, draining) = (VecDeque::new(), false);
         Ok(Self { codec, settings, input: input.clone(), converter, effective, waiting, draining })
     }
@@ -104,7 +104,7 @@ fn clamp(rate_control: RateControl) -> RateControl {
     }
 }
 
-fn effective(codec: &Openh264, settings: &Settings) -> Effective {
+fn effective(codec: &Openh264, settings: &Settings, rotation: u16) -> Effective {
     let &Settings { width, height, rate, rate_control, color, keyframe_interval, .. } = settings;
     let macroblocks = width.div_ceil(16) * height.div_ceil(16);
     let (profile, level) = openh264::profile_and_level(codec.parameter_sets());
@@ -116,6 +116,7 @@ fn effective(codec: &Openh264, settings: &Settings) -> Effective {
         height,
         rate,
         color,
+        rotation,
         rate_control,
         keyframe_interval,
         profile,
@@ -193,7 +194,7 @@ impl Encoder for SoftwareH264 {
             self.codec = codec;
         }
         self.settings = wanted;
-        self.effective = effective(&self.codec, &wanted);
+        self.effective = effective(&self.codec, &wanted, self.input.rotation);
         Ok(())
     }
 }

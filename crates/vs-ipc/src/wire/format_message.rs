@@ -26,6 +26,7 @@ pub fn encode(number: u32, format: &Format) -> Vec<u8> {
         encoding: format.color.encoding,
         quantization: format.color.quantization,
         field: format.field.0,
+        rotation: format.rotation.into(),
         plane_count: format.planes.len() as u8,
         parameter_sets_len: (parameter_sets.len() as u32).into(),
         ..FormatMessage::default()
@@ -59,6 +60,7 @@ pub fn decode(bytes: &[u8]) -> Result<(u32, Format), WireError> {
         height: message.height.get(),
         rate,
         field: Field(message.field),
+        rotation: message.rotation.get(),
         modifier: message.modifier.get(),
         color: Colorimetry {
             colorspace: message.colorspace,

@@ -147,8 +147,8 @@ messages! {
         field: u8,
         /// Planes in use: 1 to 4.
         plane_count: u8,
-        /// 0.
-        reserved: U16,
+        /// Degrees to turn the picture counter-clockwise to have it upright.
+        rotation: U16,
         /// The planes; those not in use are 0.
         planes: [WirePlane; MAX_PLANES],
         /// Bytes of parameter sets behind the fixed part.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use v4l2r::bindings::V4L2_CID_CAMERA_SENSOR_ROTATION;
 use v4l2r::ioctl::EventType;
 use vs_frame::clock::monotonic_ns;
-use vs_frame::{Format, Frame, FrameFlags, FrameMeta, MAX_PLANES};
+use vs_frame::{Field, Format, Frame, FrameFlags, FrameMeta, MAX_PLANES};
 
 use super::allocate::Allocator;
 use super::elastic::{Elastic, Need};
@@ -23,7 +24,7 @@ use crate::controls::Controls;
 use crate::event::Event;
 use crate::node::{self, NodeError};
 use crate::planar::Planar;
-use crate::sys::{self, Dequeued, Elasticity, Signal};
+use crate::sys::{self, Dequeued, Elasticity, RawValue, Signal};
 
 /// An open camera with its buffers. Dropping it stops and closes the device at once; frames
 /// that readers still hold stay readable.
@@ -107,7 +108,7 @@ impl Camera {
         }
         let (pix, rate) = negotiate(fd.as_fd(), devnode, planar, &request)?;
         let wrong = |source| OpenError::Layout { devnode: devnode.to_owned(), source };
-        let format = format_of(&pix, rate).map_err(wrong)?;
+        let format = Format { rotation: mounting(fd.as_fd()), ..format_of(&pix, rate).map_err(wrong)? };
         let allocator = Allocator {
             devnode: devnode.to_owned(),
             queue: planar.capture(),
@@ -343,6 +344,8 @@ impl Camera {
         let buffer = Arc::clone(self.queue.buffer(taken.index)?);
         let mut flags = FrameFlags::empty();
         flags.set(FrameFlags::GAP, self.sequence.publish(taken.sequence));
+        flags.set(FrameFlags::TOP_FIELD, taken.field == Field::TOP);
+        flags.set(FrameFlags::BOTTOM_FIELD, taken.field == Field::BOTTOM);
         let meta = FrameMeta {
             sequence: taken.sequence,
             capture_ns: taken.capture_ns.unwrap_or_else(monotonic_ns),
@@ -378,6 +381,14 @@ impl Camera {
             self.data_offset = *data_offset;
         }
         Some(())
+    }
+}
+
+/// How the camera is mounted, as its driver or the board's device tree says; 0 if they say nothing.
+fn mounting(fd: BorrowedFd<'_>) -> u16 {
+    match sys::get_control(fd, V4L2_CID_CAMERA_SENSOR_ROTATION, &RawValue::Small(0)) {
+        Ok(RawValue::Small(degrees)) => u16::try_from(degrees).unwrap_or(0),
+        _ => 0,
     }
 }
 

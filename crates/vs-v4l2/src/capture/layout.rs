@@ -55,6 +55,7 @@ pub(super) fn format_of(pix: &PixFormat, rate: Rate) -> Result<Format, LayoutErr
         height: pix.height,
         rate,
         field: pix.field,
+        rotation: 0,
         modifier: MODIFIER_LINEAR,
         color: pix.color,
         planes,

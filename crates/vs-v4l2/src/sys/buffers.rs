@@ -10,8 +10,8 @@ use v4l2r::ioctl::{
 };
 use v4l2r::memory::MemoryType;
 use v4l2r::{QueueType, bindings};
-use vs_frame::MAX_PLANES;
 use vs_frame::clock::NS_PER_SEC;
+use vs_frame::{Field, MAX_PLANES};
 
 use super::{Result, errno, retry};
 
@@ -22,6 +22,8 @@ pub(crate) struct Dequeued {
     /// The driver says that its contents are not to be trusted.
     pub(crate) error: bool,
     pub(crate) sequence: u32,
+    /// Which rows it has.
+    pub(crate) field: Field,
     /// `CLOCK_MONOTONIC`; `None` if the driver stamps with another clock, or not at all.
     pub(crate) capture_ns: Option<u64>,
     /// Bytes used of each memory, `data_offset` included.
@@ -142,6 +144,8 @@ fn read(buffer: &bindings::v4l2_buffer, planes: Option<&[bindings::v4l2_plane]>)
         index: buffer.index,
         error: buffer.flags & BufferFlags::ERROR.bits() != 0,
         sequence: buffer.sequence,
+        // Numbers above 255 are none of any kernel.
+        field: Field(u8::try_from(buffer.field).unwrap_or(0)),
         capture_ns: monotonic_ns(buffer),
         bytes_used,
         data_offset,
@@ -184,6 +188,12 @@ mod tests {
         assert_eq!(monotonic_ns(&buffer(monotonic, 0, 0)), None);
         assert_eq!(monotonic_ns(&buffer(monotonic, -1, 0)), None);
         assert_eq!(monotonic_ns(&buffer(monotonic, i64::MAX, 0)), None);
+    }
+
+    #[test]
+    fn the_field_is_the_drivers() {
+        let field = |field| read(&bindings::v4l2_buffer { field, ..Default::default() }, None).field;
+        assert_eq!((field(2), field(3), field(u32::MAX)), (Field::TOP, Field::BOTTOM, Field(0)));
     }
 
     #[test]

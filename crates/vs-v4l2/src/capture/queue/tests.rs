@@ -81,6 +81,7 @@ impl Driver for FakeDriver {
             index,
             error: false,
             sequence: 0,
+            field: vs_frame::Field::PROGRESSIVE,
             capture_ns: None,
             bytes_used: [0; MAX_PLANES],
             data_offset: [0; MAX_PLANES],
