@@ -115,14 +115,14 @@ impl Controls {
             return Ok(values(&readings));
         }
         let all: Vec<DeviceControl> = readings.iter().map(|reading| reading.control.clone()).collect();
-        let mut wanted = Vec::new();
+        let mut wanted = Dict::new();
         for name in &names {
             let control = find(&all, name).map_err(ControlError::from)?;
             let reading = readings.iter().find(|reading| reading.control.id == control.id && reading.value.is_some());
             let unreadable = || Refusal::Unreadable { name: control.name.clone(), why: why_unreadable(control) };
-            wanted.push(reading.cloned().ok_or_else(unreadable).map_err(ControlError::from)?);
+            wanted.extend(values([reading.ok_or_else(unreadable).map_err(ControlError::from)?]));
         }
-        Ok(values(&wanted))
+        Ok(wanted)
     }
 
     #[zbus(out_args("values"))]
@@ -186,12 +186,12 @@ fn value(value: &ControlValue) -> Value<'static> {
     }
 }
 
-fn values(readings: &[Reading]) -> Dict {
+fn values<'a>(readings: impl IntoIterator<Item = &'a Reading>) -> Dict {
     let named = |reading: &Reading| {
         let value = value(reading.value.as_ref()?).try_to_owned().ok()?;
         Some((reading.control.name.clone(), value))
     };
-    readings.iter().filter_map(named).collect()
+    readings.into_iter().filter_map(named).collect()
 }
 
 fn described(reading: &Reading) -> Dict {

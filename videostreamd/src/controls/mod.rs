@@ -10,7 +10,7 @@
 mod memory;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,17 +127,18 @@ impl DeviceControls {
         let refused = controls.reset(names)?;
         self.tell(&mut state, &controls.read()?);
         let all: Vec<Control> = before.into_iter().map(|reading| reading.control).collect();
-        let reset: Vec<&Control> = names.iter().filter_map(|name| find(&all, name).ok()).collect();
+        let reset: BTreeSet<&str> =
+            names.iter().filter_map(|name| Some(find(&all, name).ok()?.name.as_str())).collect();
         state.memory.change(|values| match names {
             [] => values.clear(),
-            _ => values.retain(|name, _| !reset.iter().any(|control| control.name == *name)),
+            _ => values.retain(|name, _| !reset.contains(name.as_str())),
         });
         Ok(refused.into_iter().map(|(name, error)| (name, error.to_string())).collect())
     }
 
     /// Gives a device what it was told to be like. What it refuses is logged.
     pub fn restore(&self, controls: &Controls) -> Result<(), NodeError> {
-        let mut state = self.lock();
+        let state = self.lock();
         let values = state.memory.values();
         if values.is_empty() {
             return Ok(());
@@ -153,9 +154,8 @@ impl DeviceControls {
             }
         }
         tracing::info!(device, set = wishes.len() - skipped.len(), "remembered controls are set");
-        let readings = controls.read()?;
-        self.tell(&mut state, &readings);
-        Ok(())
+        drop(state);
+        self.learn(controls)
     }
 
     /// Every change from now on, whoever makes it, as far as it is seen.
@@ -163,14 +163,17 @@ impl DeviceControls {
         self.changes.subscribe()
     }
 
+    /// Learns how a device is, so that what changes from now on can be told.
+    fn learn(&self, controls: &Controls) -> Result<(), NodeError> {
+        let mut state = self.lock();
+        let readings = controls.read()?;
+        self.tell(&mut state, &readings);
+        Ok(())
+    }
+
     /// Looks at a device in which something has changed.
     fn look(&self, controls: &Controls) -> Result<(), NodeError> {
-        if controls.changed()? {
-            let mut state = self.lock();
-            let readings = controls.read()?;
-            self.tell(&mut state, &readings);
-        }
-        Ok(())
+        if controls.changed()? { self.learn(controls) } else { Ok(()) }
     }
 
     /// Tells what is different from what was told last.

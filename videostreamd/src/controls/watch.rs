@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::{AbortHandle, spawn_blocking};
-use vs_v4l2::Controls;
+use vs_v4l2::{Controls, NodeError};
 
 use super::DeviceControls;
 
@@ -38,7 +38,14 @@ impl DeviceControls {
         let (controls, node) = (Arc::clone(self), node.to_owned());
         let task = self.runtime.as_ref()?.spawn(async move {
             let device = controls.device.clone();
-            let open = move || Controls::open(&node).and_then(|opened| opened.watch().map(|()| opened));
+            let looker = Arc::clone(&controls);
+            let open = move || {
+                let opened = Controls::open(&node)?;
+                // In this order no change is missed between the two.
+                opened.watch()?;
+                looker.learn(&opened)?;
+                Ok::<_, NodeError>(opened)
+            };
             let watched = match spawn_blocking(open).await {
                 Ok(Ok(opened)) => wait(controls, opened).await,
                 Ok(Err(error)) => Err(error.into()),

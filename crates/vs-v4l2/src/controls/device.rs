@@ -156,6 +156,7 @@ impl Controls {
         }
         // Values first: once their automatic is on again, they can't be set any more.
         chosen.sort_by_key(|control| (std::cmp::Reverse(Rank::of(control)), control.id));
+        chosen.dedup_by_key(|control| control.id);
         let mut skipped = Vec::new();
         for control in chosen {
             let Some(default) = control.default_value() else { continue };

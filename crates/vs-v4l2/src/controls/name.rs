@@ -24,10 +24,17 @@ pub(super) fn unique(title: &str, taken: &mut BTreeSet<String>) -> String {
 /// How many names a suggestion has at most.
 const SUGGESTIONS: usize = 3;
 
+/// Bytes of the longest name that may be a slip of the pen: the kernel's titles have 31, and
+/// whoever asks may have written anything.
+const NAME_MAX: usize = 64;
+
 /// Those of `names` that `wanted` was most likely to be: some letters different, or a part
 /// of it.
 #[must_use]
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if wanted.len() > NAME_MAX {
+        return Vec::new();
+    }
     let wanted = normalise(wanted);
     // A third of the letters may be wrong.
     let bound = wanted.len().div_ceil(3);
@@ -81,6 +88,7 @@ mod tests {
         assert_eq!(nearest("Gain", names()), ["gain", "gain_automatic"]);
         assert_eq!(nearest("zoom", names()), Vec::<&str>::new());
         assert_eq!(nearest("", names()), Vec::<&str>::new());
+        assert_eq!(nearest(&"gain".repeat(1 << 20), names()), Vec::<&str>::new());
     }
 
     proptest! {
