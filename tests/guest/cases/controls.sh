@@ -33,6 +33,20 @@ expect_equal "names and numbers" "$(names "$OUT/v4l2-ctl-list")" "$(names "$OUT/
 expect_match "table" '^ +brightness 0x00980900 \(int\) +: min=0 max=255 step=1 default=128 value=128' "$(cat "$OUT/list")"
 expect_match "menu" '^ +test_pattern 0x[0-9a-f]+ \(menu\) .*value=0 \(75% Colorbar\)' "$(cat "$OUT/list")"
 
+echo "# a stream tells what others change"
+vsctl start-stream cam0 --size 320x180 --rate 30
+dbus-monitor --address "$VIDEOSTREAM_BUS" "type='signal',member='ControlChanged'" >"$OUT/signals" &
+monitor=$!
+until grep -q NameAcquired "$OUT/signals"; do sleep 0.1; done
+until grep -q 'string "hue"' "$OUT/signals"; do
+    # The watch begins after the stream.
+    v4l2-ctl -d "$node" --set-ctrl hue=-$((RANDOM % 100 + 1))
+    sleep 0.5
+done
+kill $monitor
+wait $monitor || true
+vsctl stop-stream cam0
+
 echo "# set here, seen there"
 vsctl controls cam0 brightness=200 "Horizontal Flip=on" menu="Menu Item 4" integer_64_bits=-5 bitmask=0x80002000 string='ab  '
 expect_equal brightness 200 "$(value_of brightness)"
@@ -62,29 +76,24 @@ vsctl controls cam0 gain=50 gain_automatic=off
 expect_equal gain_automatic 0 "$(value_of gain_automatic)"
 expect_equal gain 50 "$(value_of gain)"
 
-echo "# a stream tells what others change"
-vsctl start-stream cam0 --size 320x180 --rate 30
-dbus-monitor --address "$VIDEOSTREAM_BUS" "type='signal',member='ControlChanged'" >"$OUT/signals" &
-monitor=$!
-until grep -q NameAcquired "$OUT/signals"; do sleep 0.1; done
-v4l2-ctl -d "$node" --set-ctrl hue=-7
-until grep -A99 'ControlChanged' "$OUT/signals" | grep -q 'string "hue"'; do sleep 0.1; done
-kill $monitor
-wait $monitor || true
-vsctl stop-stream cam0
-
 echo "# remembered: across a restart of the daemon"
+# White at this brightness is the most that there is; without one of the three it is less.
+vsctl controls cam0 test_pattern="100% White" osd_text_mode=None
 cat state/controls/cam0.toml
 end_daemon
-v4l2-ctl -d "$node" --set-ctrl brightness=1,horizontal_flip=0,gain_automatic=1
+v4l2-ctl -d "$node" --set-ctrl brightness=1,horizontal_flip=0,gain_automatic=1,test_pattern=0,osd_text_mode=0
+frame-probe "$PWD/sockets/cam0" 5 >"$OUT/restarted" &
+probe=$!
 start_daemon
-vsctl start-stream cam0 --size 320x180 --rate 30
-vsctl receive cam0 --frames 1
+vsctl start-stream cam0 --format NV12 --size 320x180 --rate 30
+wait $probe || true
+cat "$OUT/restarted"
+expect_equal "white frames" 5 "$(grep -c ' mean 235$' "$OUT/restarted")"
 expect_equal brightness 200 "$(value_of brightness)"
 expect_equal horizontal_flip 1 "$(value_of horizontal_flip)"
 expect_equal gain_automatic 0 "$(value_of gain_automatic)"
 expect_equal gain 50 "$(value_of gain)"
-expect_match "log" 'remembered controls are set.* set=8' "$(tail -n 20 "$OUT/daemon-log")"
+expect_match "log" 'remembered controls are set.* set=10' "$(tail -n 20 "$OUT/daemon-log")"
 vsctl stop-stream cam0
 
 echo "# for now only, and forgotten"
@@ -95,6 +104,7 @@ vsctl stop-stream cam0
 vsctl controls cam0 brightness --reset
 expect_equal brightness 128 "$(value_of brightness)"
 vsctl controls cam0 --reset >/dev/null
+expect_equal test_pattern 0 "$(value_of test_pattern | cut -d' ' -f1)"
 expect_equal horizontal_flip 0 "$(value_of horizontal_flip)"
 expect_equal gain_automatic 1 "$(value_of gain_automatic)"
 expect_match "state" '^\[controls\]$' "$(cat state/controls/cam0.toml)"
