@@ -75,10 +75,15 @@ impl Finding {
 
 /// Looks at everything. Opens nodes, so it may take a moment.
 pub fn inspect(control: &Control) -> Vec<Finding> {
-    let devices: Vec<(&str, &DeviceInfo)> = control.devices().iter().collect();
+    let all = control.devices().names().into_iter();
+    let devices: Vec<_> = all.filter_map(|name| Some((control.devices().get(&name)?, name))).collect();
+    let there = devices.iter().filter(|(known, _)| known.present);
+    let there: Vec<_> = there.filter_map(|(known, name)| Some((name.as_str(), known.info.as_deref()?))).collect();
+    let absent = devices.iter().filter(|(known, _)| !known.present).map(|(_, name)| absent(name));
     let mut findings = vec![kernel(), user(), open_files(), state_directory(control.state_dir())];
-    findings.extend(cameras(&devices));
-    findings.extend(codecs(&devices));
+    findings.extend(cameras(&there));
+    findings.extend(absent);
+    findings.extend(codecs(&there));
     findings.extend(heaps(Path::new(HEAPS)));
     findings.push(udmabuf());
     findings
@@ -147,9 +152,8 @@ fn cameras(devices: &[(&str, &DeviceInfo)]) -> Vec<Finding> {
         findings.push(if denied {
             none("no camera can be used: see above")
         } else {
-            none("no camera was found; test patterns work without one").remedy(
-                "is it plugged in and its driver loaded? `ls -l /dev/video*` and the kernel log (dmesg) say; then start the daemon again",
-            )
+            none("no camera was found; test patterns work without one")
+                .remedy("is it plugged in and its driver loaded? `ls -l /dev/video*` and the kernel log (dmesg) say")
         });
     }
     findings
@@ -173,6 +177,12 @@ fn described(name: &str, device: &DeviceInfo) -> Option<Finding> {
             Some(Finding::new("device", name, state, what).remedy(remedy))
         }
     }
+}
+
+/// A device that is configured, or that a stream shows.
+fn absent(name: &str) -> Finding {
+    Finding::new("device", name, State::Missing, "it is not there, and its stream waits for it")
+        .remedy("plug it in; if it is, `vsctl devices -v` tells what to write in its section of the configuration")
 }
 
 fn codecs(devices: &[(&str, &DeviceInfo)]) -> Vec<Finding> {

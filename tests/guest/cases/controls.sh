@@ -8,6 +8,14 @@
 
 . "$LIB"
 
+cat >config.toml <<'END'
+[stream.cam0]
+camera = "cam0"
+always-on = true
+format = "NV12"
+size = "320x180"
+rate = 30
+END
 load vivid n_devs=1 node_types=0x1 num_inputs=1
 start_bus
 start_daemon
@@ -82,18 +90,39 @@ vsctl controls cam0 test_pattern="100% White" osd_text_mode=None
 cat state/controls/cam0.toml
 end_daemon
 v4l2-ctl -d "$node" --set-ctrl brightness=1,horizontal_flip=0,gain_automatic=1,test_pattern=0,osd_text_mode=0
-frame-probe "$PWD/sockets/cam0" 5 >"$OUT/restarted" &
-probe=$!
-start_daemon
-vsctl start-stream cam0 --format NV12 --size 320x180 --rate 30
-wait $probe || true
-cat "$OUT/restarted"
-expect_equal "white frames" 5 "$(grep -c ' mean 235$' "$OUT/restarted")"
+start_daemon --config config.toml
+vsctl receive cam0 --frames 1
 expect_equal brightness 200 "$(value_of brightness)"
 expect_equal horizontal_flip 1 "$(value_of horizontal_flip)"
 expect_equal gain_automatic 0 "$(value_of gain_automatic)"
 expect_equal gain 50 "$(value_of gain)"
 expect_match "log" 'remembered controls are set.* set=10' "$(tail -n 20 "$OUT/daemon-log")"
+
+echo "# and of the camera: the first frame after each is as it was adjusted"
+# first_frames COUNT FILE: what a client that waits for the camera sees of it.
+first_frames() {
+    frame-probe "$PWD/sockets/cam0" "$1" >"$2" &
+    probe=$!
+    until vsctl status cam0 | grep -q frame-probe; do sleep 0.2; done
+}
+driver=/sys/bus/platform/drivers/vivid
+end_daemon
+echo vivid.0 >$driver/unbind
+start_daemon --config config.toml
+expect_match "without its camera" '^cam0 +waiting' "$(vsctl --quiet status cam0)"
+first_frames 30 "$OUT/replugged"
+echo vivid.0 >$driver/bind
+until [ "$(wc -l <"$OUT/replugged")" -ge 10 ]; do sleep 0.2; done
+echo vivid.0 >$driver/unbind
+until vsctl --quiet status cam0 | grep -qE '^cam0 +waiting'; do sleep 0.2; done
+echo vivid.0 >$driver/bind
+wait $probe || fail "$(cat "$OUT/replugged")"
+cat "$OUT/replugged"
+expect_match "the very first frame" '^serial 1 ' "$(head -n 1 "$OUT/replugged")"
+expect_match "the first one after the replug" 'flags GAP' "$(cat "$OUT/replugged")"
+expect_equal "white frames" 30 "$(grep -c ' mean 235$' "$OUT/replugged")"
+node=$(video_node vivid-000-vid-cap)
+expect_equal "times that this is said" 2 "$(grep -c 'remembered controls are set' "$OUT/daemon-log")"
 vsctl stop-stream cam0
 
 echo "# for now only, and forgotten"

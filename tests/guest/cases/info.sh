@@ -9,12 +9,14 @@
 load vivid n_devs=1 node_types=0x1 num_inputs=1
 load vicodec
 start_bus
-start_daemon
+printf '[stream.door]\ncamera = "door"\n' >config.toml
+start_daemon --config config.toml
 info=$(vsctl info)
 echo "$info"
 expect_match daemon '^daemon +[0-9.]+ +ok ' "$info"
 expect_match kernel "^kernel +$(uname -r | sed 's/[.+]/\\&/g') +ok +x86_64" "$info"
 expect_match camera '^camera +cam0 +ok +/dev/video[0-9]+, vivid, [0-9]+ formats' "$info"
+expect_match "a camera that is not there" '^device +door +missing +it is not there' "$info"
 expect_match "software encoder" '^encoder +software +ok +H264' "$info"
 expect_match "hardware encoder" '^encoder +enc0 +note +.*FWHT' "$info"
 expect_match decoder '^decoder +dec0 +note +.*FWHT' "$info"

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 use vs_v4l2::controls::{ControlFlags, ControlKind, Reading, Wish, find};
-use vs_v4l2::{Control, ControlError, ControlValue, Controls, NodeError};
+use vs_v4l2::{Camera, Control, ControlError, ControlValue, Controls, NodeError};
 
 use self::memory::{Memory, Values};
 
@@ -52,7 +52,7 @@ impl ControlBook {
             Arc::new(DeviceControls {
                 device: device.to_owned(),
                 runtime: tokio::runtime::Handle::try_current().ok(),
-                state: Mutex::new(State { memory: Memory::open(file), told: BTreeMap::new() }),
+                state: Mutex::new(State { memory: Memory::open(file), restored: None, told: BTreeMap::new() }),
                 changes: broadcast::Sender::new(CHANGES),
             })
         };
@@ -71,9 +71,14 @@ pub struct DeviceControls {
     changes: broadcast::Sender<Reading>,
 }
 
+/// The controls that a device refused when it was told to be as before, and why.
+type Restored = Result<Vec<(String, ControlError)>, NodeError>;
+
 #[derive(Debug)]
 struct State {
     memory: Memory,
+    /// What became of so many remembered controls the last time.
+    restored: Option<(usize, Restored)>,
     /// As everybody has been told, by number.
     told: BTreeMap<u32, Reading>,
 }
@@ -136,26 +141,40 @@ impl DeviceControls {
         Ok(refused.into_iter().map(|(name, error)| (name, error.to_string())).collect())
     }
 
-    /// Gives a device what it was told to be like. What it refuses is logged.
-    pub fn restore(&self, controls: &Controls) -> Result<(), NodeError> {
-        let state = self.lock();
-        let values = state.memory.values();
-        if values.is_empty() {
-            return Ok(());
+    /// Gives a camera what it was told to be like. What it refuses is logged, unless it was so the
+    /// last time; it streams all the same.
+    pub fn restore(&self, camera: &Camera) {
+        let mut state = self.lock();
+        let wishes: Vec<_> =
+            state.memory.values().iter().map(|(name, value)| (name.clone(), Wish::Value(value.clone()))).collect();
+        if wishes.is_empty() {
+            return;
         }
-        let wishes: Vec<_> = values.iter().map(|(name, value)| (name.clone(), Wish::Value(value.clone()))).collect();
-        let skipped = controls.restore(&wishes)?;
+        let restored = camera.controls().and_then(|controls| controls.restore(&wishes));
+        if state.restored.as_ref().is_some_and(|(count, before)| *count == wishes.len() && *before == restored) {
+            return;
+        }
+        self.log(wishes.len(), &restored);
+        state.restored = Some((wishes.len(), restored));
+    }
+
+    fn log(&self, wishes: usize, restored: &Restored) {
         let device = &self.device;
-        for (control, error) in &skipped {
+        let skipped = match restored {
+            Ok(skipped) => skipped,
+            Err(error) => {
+                tracing::warn!(device, %error, "remembered controls are not set");
+                return;
+            }
+        };
+        for (control, error) in skipped {
             // A value waits for the day when its automatic is off.
             match error {
                 ControlError::Inactive { .. } => tracing::debug!(device, control, "a control is ruled by another"),
                 error => tracing::warn!(device, control, %error, "a remembered control is not set"),
             }
         }
-        tracing::info!(device, set = wishes.len() - skipped.len(), "remembered controls are set");
-        drop(state);
-        self.learn(controls)
+        tracing::info!(device, set = wishes - skipped.len(), "remembered controls are set");
     }
 
     /// Every change from now on, whoever makes it, as far as it is seen.

@@ -71,7 +71,7 @@ impl Capture {
             check_picture(camera.format())?;
         }
         // After the format, which can change their ranges; before the first frame.
-        plan.controls.restore(&camera.controls()?)?;
+        plan.controls.restore(&camera);
         camera.start()?;
         let fd = camera.as_fd().try_clone_to_owned().context("cannot duplicate the camera's descriptor")?;
         // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
