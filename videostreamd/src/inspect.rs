@@ -131,8 +131,13 @@ fn open_files() -> Finding {
 
 fn state_directory(dir: Option<&Path>) -> Finding {
     let Some(dir) = dir else {
-        return Finding::new("state", "none", State::Note, "controls are remembered until the daemon ends")
-            .remedy("give it a directory with --state-dir, or state-dir in the configuration");
+        return Finding::new(
+            "state",
+            "none",
+            State::Note,
+            "names of devices and controls are remembered until the daemon ends",
+        )
+        .remedy("give it a directory with --state-dir, or state-dir in the configuration");
     };
     let made = fs::create_dir_all(dir).map_err(|error| error.to_string());
     let writable = made.and_then(|()| rustix::fs::access(dir, Access::WRITE_OK).map_err(|error| error.to_string()));
