@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use crate::config::load::Loaded;
@@ -56,6 +56,14 @@ pub enum ControlError {
     /// The request needs a running stream.
     #[error("stream '{0}' does not run: start it with `vsctl start-stream {0}`")]
     NotRunning(String),
+    /// The stream runs, but its source has nothing to show.
+    #[error("stream '{stream}' has no frames at present: {text}")]
+    NoFrames {
+        /// The stream.
+        stream: String,
+        /// What it waits for.
+        text: String,
+    },
     /// The source cannot do that.
     #[error("{0}")]
     BadFormat(String),
@@ -106,6 +114,8 @@ pub struct StreamEntry {
     implicit: bool,
     /// Held while it is started or stopped, which can take as long as a driver likes.
     changing: tokio::sync::Mutex<()>,
+    /// Somebody has stopped it: it is not there for users until somebody starts it.
+    switched_off: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +127,14 @@ struct Running {
 impl StreamEntry {
     fn new(spec: StreamSpec, implicit: bool) -> Arc<Self> {
         let status = watch::Sender::new(StreamStatus::stopped());
-        Arc::new(Self { spec, status, running: Mutex::new(None), implicit, changing: tokio::sync::Mutex::default() })
+        Arc::new(Self {
+            spec,
+            status,
+            running: Mutex::new(None),
+            implicit,
+            changing: tokio::sync::Mutex::default(),
+            switched_off: AtomicBool::new(false),
+        })
     }
 
     /// What it is doing, and every change of it.
@@ -152,14 +169,29 @@ impl StreamEntry {
 
     /// What it is doing now.
     fn say(&self, state: StreamState, text: &str) {
-        self.status.send_modify(|status| {
-            status.state = state;
-            text.clone_into(&mut status.text);
-        });
+        self.status.send_modify(|status| status.set_state(state, text));
     }
 
-    pub fn state(&self) -> StreamState {
+    fn state(&self) -> StreamState {
         self.status.borrow().state
+    }
+
+    /// The same as a word, one of [`STATES`](crate::stream::handle::STATES).
+    pub fn state_name(&self) -> &'static str {
+        self.status.borrow().name()
+    }
+
+    fn no_frames(&self) -> ControlError {
+        ControlError::NoFrames { stream: self.spec.name.clone(), text: self.status.borrow().text.clone() }
+    }
+
+    /// Whether it has no users, and its source is closed for that reason, or because it is stopped.
+    fn is_unused(&self) -> bool {
+        self.running().is_none() || self.status.borrow().idle
+    }
+
+    async fn spawn(&self, idled: &Arc<Notify>) -> anyhow::Result<Arc<StreamHandle>> {
+        StreamHandle::spawn(&self.spec, self.status.clone(), Arc::clone(idled)).await.map(Arc::new)
     }
 }
 
@@ -173,6 +205,8 @@ pub struct Control {
     /// Learns which objects have come, gone or changed.
     objects: mpsc::UnboundedSender<Changed>,
     controls: ControlBook,
+    /// Woken when a stream has lost its last user.
+    idled: Arc<Notify>,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
     renditions: Renditions,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
@@ -216,6 +250,7 @@ impl Control {
             devices,
             objects,
             controls,
+            idled: Arc::default(),
             streams,
             renditions: Renditions::default(),
             recordings: Mutex::default(),
@@ -224,7 +259,8 @@ impl Control {
     }
 
     /// Takes over which devices there are now. Cameras that no stream of the configuration
-    /// shows have one of their own for as long as they are there, or are shown. Writes a file.
+    /// shows have one of their own for as long as they are there, or are used. Writes a file; what
+    /// is to run is [offered](Self::offer) apart.
     pub fn update_devices(&self, found: &[Found]) {
         let changed = self.devices.update(found);
         self.tell(changed.into_iter().map(Changed::Device));
@@ -241,16 +277,59 @@ impl Control {
         }
         drop(streams);
         self.tell(changed.into_iter().map(Changed::Stream));
+    }
+
+    /// Publishes every stream that nobody has stopped: its source is opened on demand. Forgets
+    /// those that are there only because of a camera that has gone, and have no users.
+    pub async fn offer(&self) {
+        join_all(self.streams().into_iter().map(async |entry| {
+            if self.is_orphaned(&entry) {
+                // Whoever comes now is told that there is nothing.
+                let _ = self.stop(&entry, GoodbyeReason::StreamRemoved, "the camera is gone").await;
+            } else if !entry.spec.always_on && !entry.switched_off.load(Ordering::Relaxed) {
+                self.publish(&entry).await;
+            }
+        }))
+        .await;
         self.forget_unused();
+    }
+
+    /// Waits until a stream has lost its last user.
+    pub async fn idled(&self) {
+        self.idled.notified().await;
+    }
+
+    /// Whether nothing is left that it could show, and nobody that it could show it to.
+    fn is_orphaned(&self, entry: &StreamEntry) -> bool {
+        entry.implicit && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
+    }
+
+    /// Publishes a stream whose source is opened on demand.
+    async fn publish(&self, entry: &StreamEntry) {
+        let _changing = entry.changing.lock().await;
+        if entry.running().is_some() {
+            return;
+        }
+        let plan = self.plan(entry, Shape::default(), None, OnFailure::Stay);
+        let published = async {
+            let (plan, handle) = (plan?, entry.spawn(&self.idled).await?);
+            handle.open_on_demand(plan.clone()).await?;
+            *entry.running() = Some(Running { handle, plan });
+            anyhow::Ok(())
+        };
+        if let Err(error) = published.await {
+            let text = format!("{error:#}");
+            tracing::error!(stream = entry.spec.name, error = text, "cannot publish a stream");
+            entry.say(StreamState::Failed, &text);
+        }
     }
 
     /// Forgets streams and devices that are there only because of a camera that has gone.
     fn forget_unused(&self) {
-        let cameras = self.devices.cameras();
         let mut streams = self.lock_streams();
-        let unused = |name: &String, entry: &StreamEntry| {
+        let unused = |_: &String, entry: &StreamEntry| {
             // One that is being started or stopped is looked at again after that.
-            entry.implicit && !cameras.contains(name) && entry.running().is_none() && entry.changing.try_lock().is_ok()
+            entry.running().is_none() && self.is_orphaned(entry) && entry.changing.try_lock().is_ok()
         };
         let gone: Vec<_> = streams.iter().filter(|(name, entry)| unused(name, entry)).map(|(n, _)| n.clone()).collect();
         let removed: Vec<_> = gone.iter().filter_map(|name| streams.remove(name)).collect();
@@ -344,23 +423,25 @@ impl Control {
 
     async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
+        entry.switched_off.store(false, Ordering::Relaxed);
         let current = entry.running().clone();
-        let plan = self.plan(entry, wishes, current.as_ref().map(|running| &running.plan), on_failure)?;
+        let idle = entry.status.borrow().idle;
+        let used = current.as_ref().filter(|_| !idle);
+        let plan = self.plan(entry, wishes, used.map(|running| &running.plan), on_failure)?;
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
-            if before == plan && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
-                return Ok(());
+            if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
+                return Ok(handle.hold().await?);
             }
             handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
             *entry.running() = Some(Running { handle, plan });
             return Ok(());
         }
-        let handle = StreamHandle::spawn(&entry.spec, entry.status.clone()).await.map_err(|error| {
+        let handle = entry.spawn(&self.idled).await.map_err(|error| {
             let text = format!("{error:#}");
             entry.say(on_failure.state(), &text);
             ControlError::Failed(text)
         })?;
-        let handle = Arc::new(handle);
         *entry.running() = Some(Running { handle: Arc::clone(&handle), plan: plan.clone() });
         if let Err(error) = handle.open(plan, on_failure.is_patient()).await {
             if on_failure == OnFailure::Stop {
@@ -435,6 +516,7 @@ impl Control {
     pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
         let entry = self.stream(name)?;
         let reason = GoodbyeReason::StreamRemoved;
+        entry.switched_off.store(true, Ordering::Relaxed);
         let stopped = self.stop(&entry, reason, "the stream was stopped").await;
         self.forget_unused();
         if !stopped? {
@@ -473,11 +555,17 @@ impl Control {
         options: RecordOptions,
     ) -> Result<(u64, Arc<Recording>), ControlError> {
         let entry = self.stream(name)?;
-        let handle = entry.handle().filter(|_| entry.state() == StreamState::Running);
-        let handle = handle.ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
+        let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
+        if entry.is_unused() {
+            // What is known to be missing is said at once.
+            self.plan(&entry, Shape::default(), None, OnFailure::Stop)?;
+        } else if entry.state() != StreamState::Running {
+            return Err(entry.no_frames());
+        }
         let recording = Recording::begin(&self.renditions, name, &handle, file, options).await;
         let recording = Arc::new(recording.map_err(|error| match error {
             RecordError::File(_) => ControlError::BadFile(error.to_string()),
+            RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
             RecordError::Failed(text) => ControlError::Failed(text),
         })?);
         let number = self.next_recording.fetch_add(1, Ordering::Relaxed);

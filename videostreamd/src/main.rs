@@ -96,6 +96,7 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         let mut found = devices::watch::start()?;
         let first = found.recv().await.unwrap_or_default();
         update_devices(&control, first).await;
+        control.offer().await;
         let following = tokio::spawn(follow_devices(Arc::clone(&control), found));
         let metrics = Arc::new(Metrics::new(Arc::clone(&control)));
         let bus = Bus::serve(&address, Arc::clone(&control), Arc::clone(&metrics), changed).await?;
@@ -127,8 +128,15 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
 }
 
 async fn follow_devices(control: Arc<Control>, mut found: mpsc::UnboundedReceiver<Vec<Found>>) {
-    while let Some(list) = found.recv().await {
-        update_devices(&control, list).await;
+    loop {
+        tokio::select! {
+            list = found.recv() => match list {
+                Some(list) => update_devices(&control, list).await,
+                None => return,
+            },
+            () = control.idled() => {}
+        }
+        control.offer().await;
     }
 }
 

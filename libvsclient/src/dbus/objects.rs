@@ -38,7 +38,7 @@ dicts! {
     StreamInfo "PascalCase" {
         /// Its name, and that of its socket.
         name: String,
-        /// `stopped`, `waiting`, `running` or `failed`.
+        /// `stopped`, `idle` (its source is opened for the first user), `waiting`, `running` or `failed`.
         state: String,
         /// Why it is in that state; empty if there is nothing to say.
         state_text: String,

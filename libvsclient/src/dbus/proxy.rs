@@ -60,7 +60,7 @@ pub trait Stream {
     #[zbus(property)]
     fn name(&self) -> zbus::Result<String>;
 
-    /// `stopped`, `waiting`, `running` or `failed`.
+    /// `stopped`, `idle` (its source is opened for the first user), `waiting`, `running` or `failed`.
     #[zbus(property)]
     fn state(&self) -> zbus::Result<String>;
 

@@ -34,7 +34,7 @@ fn a_camera_that_is_not_there_is_listed_and_waited_for() {
     assert_eq!((&door["present"], &door["kind"]), (&json!(false), &json!("unknown")), "{door:#}");
 }
 
-/// Clients of a stream that waits are connected; one that nobody has started wants its camera first.
+/// Clients of a stream that waits are connected; who starts one by hand is told what is missing.
 #[test]
 fn clients_wait_with_the_stream() {
     let rig = Rig::start(CONFIG);
@@ -50,7 +50,7 @@ fn clients_wait_with_the_stream() {
     let started = rig.vsctl(&["start-stream", "entrance"]).good().stdout;
     assert!(started.contains("entrance is waiting") && started.contains("plug it in"), "{started}");
     rig.vsctl(&["start-stream", "yard"]).refused(4, &["cam7", "camera"]);
-    assert_eq!(rig.stream("yard").state, "stopped");
+    assert_eq!(rig.stream("yard").state, "idle");
     assert!(client.is_connected());
     let _ = rig.ask(&["start-stream", "pattern"]);
     // Waiting costs no words: one line each when it began.

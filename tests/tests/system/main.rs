@@ -10,6 +10,7 @@ mod hostile;
 mod introspection;
 mod isolation;
 mod metrics;
+mod on_demand;
 mod receive;
 mod recording;
 mod republish;

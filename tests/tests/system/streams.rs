@@ -8,7 +8,7 @@ use system_tests::peer::LastWords;
 use system_tests::{PATIENCE, Peer, Rig, Witness};
 use vs_ipc::wire::{GoodbyeReason, Mode};
 use vs_pattern::Pattern;
-use vsclient::dbus::StartOptions;
+use vsclient::dbus::{StartOptions, StopOptions};
 use vsclient::{Backoff, Client, Event, Rate};
 
 const CONFIG: &str = "\
@@ -23,7 +23,7 @@ fn a_stream_starts_stops_and_starts_again() {
     let rig = Rig::start(CONFIG);
     let status = rig.ask(&["status", "a"]);
     let stream = &status["streams"][0];
-    assert_eq!((&stream["state"], &stream["socket"]), (&json!("stopped"), &json!(null)), "{status:#}");
+    assert_eq!((&stream["state"], &stream["socket"]), (&json!("idle"), &json!(rig.socket("a"))), "{status:#}");
 
     for _ in 0..2 {
         let stream = &rig.ask(&["start-stream", "a"])["stream"];
@@ -149,11 +149,17 @@ fn changes_are_told_on_the_bus() {
         let mut formats = stream.receive_format_changed().await;
         let mut sockets = stream.receive_socket_changed().await;
         // The first value of each is what it was when it was asked for.
-        assert_eq!(states.next().await.unwrap().get().await.unwrap(), "stopped");
+        assert_eq!(states.next().await.unwrap().get().await.unwrap(), "idle");
         assert_eq!(formats.next().await.unwrap().get().await.unwrap().fourcc, "");
-        assert_eq!(sockets.next().await.unwrap().get().await.unwrap(), "");
+        assert_eq!(sockets.next().await.unwrap().get().await.unwrap(), rig.socket("a").to_str().unwrap());
 
         let manager = rig.control().manager().await.unwrap();
+        manager.stop_stream("a", &StopOptions::default()).await.unwrap();
+        let told = async {
+            while states.next().await.unwrap().get().await.unwrap() != "stopped" {}
+            while !sockets.next().await.unwrap().get().await.unwrap().is_empty() {}
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("no signal tells that the stream has stopped");
         manager.start_stream("a", &StartOptions::default()).await.unwrap();
         let told = async {
             while states.next().await.unwrap().get().await.unwrap() != "running" {}

@@ -111,6 +111,7 @@ fn a_format_that_cannot_be_told_is_refused_in_words() {
 fn the_socket_comes_and_goes_with_the_stream() {
     let (rig, dir) = rig("");
     let socket = dir.path().join("a.vsl");
+    let _ = rig.ask(&["stop-stream", "a"]);
     assert!(!socket.exists() && rig.stream("a").vsl_socket.is_empty());
     let _ = rig.ask(&["start-stream", "a"]);
     let mut client = Connection::connect(&socket, 2, PATIENCE).unwrap();

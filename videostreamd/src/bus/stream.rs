@@ -76,7 +76,7 @@ impl Stream {
 
     #[zbus(property)]
     fn state(&self) -> String {
-        self.entry.status().borrow().state.name().to_owned()
+        self.entry.state_name().to_owned()
     }
 
     #[zbus(property)]

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, Visitor, value};
 use vs_ipc::host::HostOptions;
 
 use super::load::{Loaded, read_text};
-use super::{Config, DEFAULT_BUFFERS, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
+use super::{Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
 use crate::bus::Address;
 use crate::devices::Match;
 use crate::stream::spec::StreamSpec;
@@ -114,6 +114,7 @@ fn the_defaults_that_it_names_are_the_defaults() {
     assert_eq!(daemon.bus.map(|bus| bus.0), Some(Address::System));
     assert_eq!(daemon.socket_dir.as_deref(), Some(Path::new(DEFAULT_SOCKET_DIR)));
     assert_eq!(defaults.buffers(), DEFAULT_BUFFERS);
+    assert_eq!(defaults.linger(), DEFAULT_LINGER);
 
     let built_in = HostOptions::new("a", "/a");
     let mut documented = built_in.clone();

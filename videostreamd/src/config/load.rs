@@ -243,6 +243,7 @@ fn spec(
         },
         memory,
         always_on: stream.always_on,
+        linger: publication.linger(),
         buffers: publication.buffers(),
         spares,
         host,

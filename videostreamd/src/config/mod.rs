@@ -12,6 +12,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -88,7 +89,7 @@ pub struct Stream {
     pub camera: Option<String>,
     /// Another host's stream, by the path of its socket.
     pub ipc: Option<PathBuf>,
-    /// Starts with the daemon.
+    /// Runs from the start of the daemon, used or not.
     #[serde(default)]
     pub always_on: bool,
     /// Pixel format.
@@ -120,6 +121,8 @@ pub struct Stream {
     pub clients_max: Option<Decimal<1, 65536>>,
     /// See [`Publication`].
     pub clients_per_uid_max: Option<Decimal<1, 65536>>,
+    /// See [`Publication`].
+    pub linger: Option<Quoted<Period>>,
     /// See [`Publication`].
     pub socket_mode: Option<Quoted<Octal>>,
     /// See [`Publication`].
@@ -156,6 +159,8 @@ pub struct Publication {
     pub clients_max: Option<Decimal<1, 65536>>,
     /// Connections of one user at once.
     pub clients_per_uid_max: Option<Decimal<1, 65536>>,
+    /// How long the source stays open after its last user.
+    pub linger: Option<Quoted<Period>>,
     /// Permission bits of the socket.
     pub socket_mode: Option<Quoted<Octal>>,
     /// Group of the socket.
@@ -180,6 +185,10 @@ pub const DEFAULT_SPARES: usize = 20;
 /// be able to use it up.
 pub const DEFAULT_CAMERA_SPARES: usize = 4;
 
+/// How long a source stays open after its last user, unless the configuration says: a client that
+/// is started anew, or takes one picture after the other, shall not wait for the camera each time.
+pub const DEFAULT_LINGER: Duration = Duration::from_secs(5);
+
 impl Publication {
     /// These options, and where they are silent, those of `below`.
     pub fn over(self, below: &Self) -> Self {
@@ -194,6 +203,7 @@ impl Publication {
             lifespan: self.lifespan.or(below.lifespan),
             clients_max: self.clients_max.or(below.clients_max),
             clients_per_uid_max: self.clients_per_uid_max.or(below.clients_per_uid_max),
+            linger: self.linger.or(below.linger),
             socket_mode: self.socket_mode.or(below.socket_mode),
             socket_group: self.socket_group.or(below.socket_group),
         }
@@ -213,6 +223,11 @@ impl Publication {
             SourceSpec::Ipc { .. } => 0,
         };
         self.spares.map_or(unasked, |spares| spares.0 as usize)
+    }
+
+    /// How long the source stays open after its last user.
+    pub fn linger(&self) -> Duration {
+        self.linger.as_ref().map_or(DEFAULT_LINGER, |period| Duration::from_nanos(period.0.ns()))
     }
 
     /// Writes the options into those of a host.
@@ -252,6 +267,7 @@ impl Stream {
             lifespan: self.lifespan,
             clients_max: self.clients_max,
             clients_per_uid_max: self.clients_per_uid_max,
+            linger: self.linger,
             socket_mode: self.socket_mode,
             socket_group: self.socket_group.clone(),
         }

@@ -3,10 +3,10 @@
 //! the first occurrence shows as an increase.
 
 use vs_ipc::host::{ByReason, ClientSnapshot, HostSnapshot, Reason};
-use vs_ipc::wire::{GoodbyeReason, StreamState};
+use vs_ipc::wire::GoodbyeReason;
 
 use super::exposition::{Exposition, Family, Kind, Labels};
-use crate::stream::handle::StreamSnapshot;
+use crate::stream::handle::{STATES, StreamSnapshot};
 use crate::stream::source::{BufferCounts, Counts};
 
 /// A stream at one moment.
@@ -14,8 +14,8 @@ use crate::stream::source::{BufferCounts, Counts};
 pub struct StreamSample {
     /// Its name.
     pub name: String,
-    /// What it is doing.
-    pub state: StreamState,
+    /// What it is doing, one of [`STATES`].
+    pub state: &'static str,
     /// Its counters; `None` if it is stopped, or does not answer.
     pub snapshot: Option<StreamSnapshot>,
 }
@@ -33,8 +33,8 @@ pub fn text(streams: &[StreamSample]) -> String {
     info.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     let mut states = text.family("videostream_stream_state", Kind::Gauge, "1 for what the stream is doing, else 0.");
     for stream in streams {
-        for state in StreamState::ALL {
-            states.sample(&[("stream", &stream.name), ("state", state.name())], u64::from(*state == stream.state));
+        for state in STATES {
+            states.sample(&[("stream", &stream.name), ("state", state)], u64::from(state == stream.state));
         }
     }
     let running: Vec<Stream<'_>> = streams.iter().filter_map(Stream::of).collect();

@@ -57,7 +57,7 @@ impl Metrics {
         let streams = self.control.streams();
         let samples = join_all(streams.iter().map(async |entry| StreamSample {
             name: entry.spec.name.clone(),
-            state: entry.state(),
+            state: entry.state_name(),
             snapshot: entry.snapshot().await,
         }));
         let text: Arc<str> = families::text(&samples.await).into();

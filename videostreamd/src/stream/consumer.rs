@@ -52,6 +52,11 @@ impl Consumer {
         }
     }
 
+    /// Whether it still wants frames.
+    pub fn is_there(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Counts a frame that the source could not spare.
     pub fn miss(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use vs_frame::clock::monotonic_ns;
 use vs_frame::{Format, MemoryKind};
 use vs_ipc::host::{HostOptions, HostSnapshot};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::{Consumer, FeedReceiver, queue};
+use super::demand::Demand;
 use super::source::{BufferCounts, Counts, Plan};
 use super::spec::StreamSpec;
-use super::thread;
+use super::thread::{self, Reports};
 
 /// How long a thread may take for an answer that needs no device. A thread that takes longer
 /// hangs in a driver.
@@ -37,12 +38,39 @@ pub struct StreamStatus {
     pub memory: Option<MemoryKind>,
     /// In which ways the device's answer differs from what was asked.
     pub adjustments: Vec<String>,
+    /// Its source is closed until somebody wants frames.
+    pub idle: bool,
 }
 
+/// Names of all states that a stream can be in, as D-Bus, vsctl and the metrics have them.
+pub const STATES: [&str; 5] = ["stopped", IDLE, "waiting", "running", "failed"];
+
+/// The state of a stream that waits for nothing but users. Its clients never see it: where there
+/// is one, it does not wait for any.
+const IDLE: &str = "idle";
+
 impl StreamStatus {
+    /// What the stream is doing, as one of [`STATES`].
+    pub fn name(&self) -> &'static str {
+        if self.idle { IDLE } else { self.state.name() }
+    }
+
+    /// The stream does something else now.
+    pub fn set_state(&mut self, state: StreamState, text: &str) {
+        (self.state, self.idle) = (state, false);
+        text.clone_into(&mut self.text);
+    }
+
     /// Nothing runs.
     pub fn stopped() -> Self {
-        Self { state: StreamState::Stopped, text: String::new(), format: None, memory: None, adjustments: Vec::new() }
+        Self {
+            state: StreamState::Stopped,
+            text: String::new(),
+            format: None,
+            memory: None,
+            adjustments: Vec::new(),
+            idle: false,
+        }
     }
 }
 
@@ -51,7 +79,7 @@ impl StreamStatus {
 pub struct StreamSnapshot {
     /// The publishing side.
     pub host: HostSnapshot,
-    /// The source's side, since it was opened.
+    /// The source's side, since the stream was started or got another form.
     pub source: Counts,
     /// The source's buffers.
     pub buffers: BufferCounts,
@@ -62,6 +90,10 @@ pub struct StreamSnapshot {
 pub enum Command {
     /// Open the source, or open it anew; a patient one waits for a camera that cannot be opened.
     Open { plan: Plan, patient: bool, done: oneshot::Sender<anyhow::Result<()>> },
+    /// Open the source when somebody wants frames, and close it when nobody does.
+    OnDemand { plan: Plan },
+    /// Keep the source open, used or not.
+    Hold,
     /// Feed a consumer inside the daemon.
     Attach(Consumer),
     /// Tell the counters.
@@ -91,17 +123,22 @@ pub struct StreamHandle {
 
 impl StreamHandle {
     /// Starts the thread and publishes the socket; no source is opened yet. What the stream
-    /// does is told through `status`.
-    pub async fn spawn(spec: &StreamSpec, status: watch::Sender<StreamStatus>) -> anyhow::Result<Self> {
+    /// does is told through `status`; `idled` learns when its source was closed for want of users.
+    pub async fn spawn(
+        spec: &StreamSpec,
+        status: watch::Sender<StreamStatus>,
+        idled: Arc<Notify>,
+    ) -> anyhow::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (ready, bound) = oneshot::channel();
         // Serials begin anew with each start, not only with each start of the daemon.
         let options = HostOptions { epoch: monotonic_ns(), ..spec.host.clone() };
         let socket = options.path.clone();
+        let demand = Demand::new(spec.linger);
         let thread = std::thread::Builder::new()
             // The kernel keeps 15 characters.
             .name(format!("vs-{}", spec.name))
-            .spawn(move || thread::run(options, receiver, status, ready))?;
+            .spawn(move || thread::run(options, demand, receiver, Reports { status, idled }, ready))?;
         bound.await.map_err(|_| HandleError::Stopped)??;
         Ok(Self { commands, socket, thread: Mutex::new(Some(thread)) })
     }
@@ -117,6 +154,17 @@ impl StreamHandle {
         let (done, answer) = oneshot::channel();
         self.send(Command::Open { plan, patient, done }).await?;
         answer.await.map_err(|_| HandleError::Stopped)?
+    }
+
+    /// Keeps the source open from now on, used or not.
+    pub async fn hold(&self) -> Result<(), HandleError> {
+        self.send(Command::Hold).await
+    }
+
+    /// Leaves it to the stream's users when its source is open. Whatever stands in the way then is
+    /// said in its state.
+    pub async fn open_on_demand(&self, plan: Plan) -> Result<(), HandleError> {
+        self.send(Command::OnDemand { plan }).await
     }
 
     /// Begins to feed a consumer inside the daemon.

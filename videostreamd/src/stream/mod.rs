@@ -6,12 +6,13 @@
 //!
 //! * [`spec`]: what a stream is to be
 //! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`])
-//! * [`thread`]: the loop
+//! * [`thread`]: the loop; [`demand`]: when the source is to be open
 //! * [`consumer`]: how frames reach an encoder inside the daemon
 //! * [`handle`]: the thread, as seen from outside
 
 pub mod camera;
 pub mod consumer;
+mod demand;
 pub mod handle;
 pub mod ipc;
 pub mod pattern;

@@ -2,6 +2,7 @@
 //! What a stream is to be, before it runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use vs_frame::{CpuMemory, Format, FourCc, Rate};
 use vs_ipc::host::HostOptions;
@@ -102,8 +103,10 @@ pub struct StreamSpec {
     pub shape: Shape,
     /// Where a pattern is painted.
     pub memory: CpuMemory,
-    /// Starts with the daemon.
+    /// Runs from the start of the daemon, used or not.
     pub always_on: bool,
+    /// How long the source stays open after its last user, if it is not always on.
+    pub linger: Duration,
     /// Buffers in all.
     pub buffers: usize,
     /// Buffers beyond those, while readers hold many.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use vs_frame::{Format, Frame, Memory, MemoryError, MemoryKind};
 use vs_ipc::host::{Host, HostOptions};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::Consumer;
+use super::demand::{Demand, Turn};
 use super::handle::{Command, StreamSnapshot, StreamStatus};
 use super::ration::Ration;
 use super::source::{BufferCounts, Counts, Event, Plan, Source, Withdrawn};
@@ -19,11 +20,23 @@ use super::spec::client_share;
 /// How often spares that nobody needed meanwhile are given back.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
+/// What the first client of an idle stream is told, for it opens the source.
+const OPENING: &str = "opening the source";
+
+/// Where a stream tells what it does.
+pub struct Reports {
+    /// Its status.
+    pub status: watch::Sender<StreamStatus>,
+    /// Woken when its source was closed because nobody uses it.
+    pub idled: Arc<Notify>,
+}
+
 /// Runs a stream until it is told to stop. `ready` learns whether the socket is there.
 pub fn run(
     options: HostOptions,
+    demand: Demand,
     commands: mpsc::Receiver<Command>,
-    status: watch::Sender<StreamStatus>,
+    reports: Reports,
     ready: oneshot::Sender<anyhow::Result<()>>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -42,9 +55,19 @@ pub fn run(
                 return;
             }
         };
-        let (source, plan, consumers, format, trouble) = (None, None, Vec::new(), None, Trouble::default());
-        let ration = Ration::default();
-        let mut stream = StreamThread { host, credits_max, source, plan, consumers, format, status, trouble, ration };
+        let mut stream = StreamThread {
+            host,
+            credits_max,
+            demand,
+            plan: None,
+            source: None,
+            past: Counts::default(),
+            consumers: Vec::new(),
+            format: None,
+            reports,
+            trouble: Trouble::default(),
+            ration: Ration::default(),
+        };
         stream.set_state(StreamState::Waiting, "starting");
         let _ = ready.send(Ok(()));
         stream.run(commands).await;
@@ -55,13 +78,16 @@ struct StreamThread {
     host: Host,
     /// What a client may hold at most, as configured.
     credits_max: u16,
-    source: Option<Source>,
-    /// What was last opened, and is to go on if something else cannot be.
+    demand: Demand,
+    /// What was last opened, or is to be on demand; it goes on if something else cannot be.
     plan: Option<Plan>,
+    source: Option<Source>,
+    /// What earlier sources of the same plan have counted.
+    past: Counts,
     consumers: Vec<Consumer>,
     /// As the status says.
     format: Option<Arc<Format>>,
-    status: watch::Sender<StreamStatus>,
+    reports: Reports,
     trouble: Trouble,
     /// For what its source may do at any rate.
     ration: Ration,
@@ -80,6 +106,8 @@ enum Wake {
     Command(Option<Command>),
     Host(Result<(), vs_ipc::host::HostError>),
     Trim,
+    /// Users may have gone for long enough.
+    Linger,
 }
 
 impl StreamThread {
@@ -92,6 +120,7 @@ impl StreamThread {
                 command = commands.recv() => Wake::Command(command),
                 turned = self.host.turn() => Wake::Host(turned),
                 _ = trim.tick() => Wake::Trim,
+                () = sleep_until(self.demand.due()) => Wake::Linger,
             };
             match wake {
                 Wake::Source(Ok(event)) => self.on_event(event),
@@ -99,14 +128,51 @@ impl StreamThread {
                 Wake::Command(Some(Command::Stop { reason, text })) => return self.stop(reason, &text),
                 Wake::Command(Some(command)) => self.on_command(command),
                 Wake::Command(None) => return self.stop(GoodbyeReason::StreamRemoved, "the stream is gone"),
-                Wake::Host(Ok(())) => {}
+                Wake::Host(Ok(())) | Wake::Linger => {}
                 Wake::Trim => self.trim(),
                 Wake::Host(Err(error)) => {
                     self.fail(&error.into());
                     return;
                 }
             }
+            self.look_for_users();
         }
+    }
+
+    /// Opens the source for the first user, and closes it when the last one has left for good.
+    fn look_for_users(&mut self) {
+        if self.demand.is_held() {
+            return;
+        }
+        let used = self.host.has_clients() || self.consumers.iter().any(Consumer::is_there);
+        match self.demand.look(used, Instant::now()) {
+            Some(Turn::Open) => self.open_for_users(),
+            Some(Turn::Close) => self.idle(),
+            None => {}
+        }
+    }
+
+    fn open_for_users(&mut self) {
+        let Some(plan) = self.plan.clone() else { return };
+        tracing::info!(stream = self.name(), "somebody uses the stream: its source is opened");
+        // What went wrong, its state says.
+        let _ = self.open(&plan, true);
+    }
+
+    fn idle(&mut self) {
+        tracing::info!(stream = self.name(), "nobody uses the stream any more: its source is closed");
+        self.close_source();
+        self.consumers.clear();
+        self.say_idle();
+        self.reports.idled.notify_one();
+    }
+
+    fn say_idle(&mut self) {
+        self.host.set_state(StreamState::Waiting, OPENING);
+        self.reports.status.send_modify(|status| {
+            status.set_state(StreamState::Waiting, "");
+            status.idle = true;
+        });
     }
 
     fn on_event(&mut self, event: Event) {
@@ -203,7 +269,7 @@ impl StreamThread {
             );
         }
         self.format = Some(Arc::clone(&format));
-        self.status.send_modify(|status| {
+        self.reports.status.send_modify(|status| {
             status.format = Some(format);
             status.memory = Some(memory);
             status.adjustments = adjustments;
@@ -237,20 +303,39 @@ impl StreamThread {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Open { plan, patient, done } => {
-                let opened = self.open(&plan, patient);
+                let opened = self.start(&plan, patient);
                 let _ = done.send(opened);
             }
+            Command::Hold => self.demand.hold(),
+            Command::OnDemand { plan } => self.on_demand(plan),
             Command::Attach(consumer) => self.consumers.push(consumer),
             Command::Snapshot(reply) => {
                 let source = self.source.as_ref();
                 let _ = reply.send(StreamSnapshot {
                     host: self.host.snapshot(),
-                    source: source.map_or_else(Counts::default, Source::counts),
+                    source: source.map_or(self.past, |source| self.past.plus(&source.counts())),
                     buffers: source.map_or_else(BufferCounts::default, Source::buffers),
                 });
             }
             // Handled by the loop, which it ends.
             Command::Stop { .. } => {}
+        }
+    }
+
+    /// Opens the source for whoever holds the stream from now on.
+    fn start(&mut self, plan: &Plan, patient: bool) -> anyhow::Result<()> {
+        self.open(plan, patient)?;
+        self.demand.hold();
+        Ok(())
+    }
+
+    fn on_demand(&mut self, plan: Plan) {
+        self.demand.release();
+        if self.demand.is_idle() {
+            self.plan = Some(plan);
+            self.say_idle();
+        } else if self.plan.as_ref() != Some(&plan) {
+            let _ = self.open(&plan, true);
         }
     }
 
@@ -272,13 +357,20 @@ impl StreamThread {
         self.close_source();
         let refused = match Source::open(plan, patient) {
             Ok(source) => {
-                self.plan = Some(plan.clone());
+                if self.plan.as_ref() != Some(plan) {
+                    (self.plan, self.past) = (Some(plan.clone()), Counts::default());
+                }
                 self.run_source(source);
                 return Ok(());
             }
             Err(error) => error,
         };
-        match self.plan.as_ref().map(|before| Source::open(before, true)) {
+        if self.plan.is_some() && self.demand.is_idle() {
+            self.say_idle();
+            return Err(refused);
+        }
+        let before = self.plan.as_ref().filter(|before| *before != plan);
+        match before.map(|before| Source::open(before, true)) {
             Some(Ok(source)) => self.run_source(source),
             Some(Err(error)) => self.fail(&error),
             None => self.fail(&refused),
@@ -299,7 +391,9 @@ impl StreamThread {
             // What another host has lent ends with the connection to it.
             self.host.withdraw(|_| true);
         }
-        self.source = None;
+        if let Some(source) = self.source.take() {
+            self.past = self.past.plus(&source.counts());
+        }
     }
 
     /// The source is finished; the clients stay and are told why.
@@ -320,14 +414,18 @@ impl StreamThread {
 
     fn set_state(&mut self, state: StreamState, text: &str) {
         self.host.set_state(state, text);
-        self.status.send_modify(|status| {
-            status.state = state;
-            text.clone_into(&mut status.text);
-        });
+        self.reports.status.send_modify(|status| status.set_state(state, text));
     }
 
     fn name(&self) -> &str {
         &self.host.options().stream
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

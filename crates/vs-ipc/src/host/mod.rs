@@ -175,6 +175,12 @@ impl Host {
         self.clients.iter().filter(|(_, client)| client.identity.is_some()).count()
     }
 
+    /// Whether any client has said HELLO, and is there.
+    #[must_use]
+    pub fn has_clients(&self) -> bool {
+        self.clients.iter().any(|(_, client)| client.identity.is_some())
+    }
+
     /// Counters of the host and each client, as of now: what clients have unlocked is counted.
     pub fn snapshot(&mut self) -> HostSnapshot {
         self.collect();
