@@ -20,14 +20,16 @@ use super::{
     gen_blocking = false
 )]
 pub trait Manager {
-    /// Starts a stream, and answers when the first frame can come, with the stream's object.
+    /// Starts a stream, which then runs until it is stopped, used or not; one that is not started
+    /// runs while it is used. Answers when the first frame can come, with the stream's object.
     fn start_stream(&self, name: &str, options: &StartOptions) -> zbus::Result<OwnedObjectPath>;
 
-    /// Stops a stream, and answers when its recordings are finished and its clients told.
+    /// Stops a stream: nobody can use it before it is started again. Answers when its recordings
+    /// are finished and its clients told.
     fn stop_stream(&self, name: &str, options: &StopOptions) -> zbus::Result<()>;
 
-    /// Records a running stream into a file opened for reading and writing, and answers when
-    /// recording has begun, with the recording's object.
+    /// Records a stream that is running or idle into a file opened for reading and writing, and
+    /// answers when recording has begun, with the recording's object.
     fn record(&self, stream: &str, file: Fd<'_>, options: &RecordOptions) -> zbus::Result<OwnedObjectPath>;
 
     /// All counters and histograms in Prometheus' text format, version 0.0.4.

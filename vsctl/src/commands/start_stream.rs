@@ -13,7 +13,8 @@ use crate::values::{self, Size};
 /// Start a stream or change a running one, and say what it got
 ///
 /// The stream is one of the configuration file, or has the name of a camera (`vsctl devices`
-/// lists them). What is left out is as the configuration says, or as the camera likes it best;
+/// lists them). It runs until `vsctl stop-stream`, used or not; one that is not started runs while
+/// somebody receives or records it. What is left out is as the configuration says, or as the camera likes it best;
 /// of a stream that runs, as it is. A running stream with another format keeps its clients,
 /// who are told; if the camera cannot have it, the stream goes on as it was. A camera may
 /// answer with something else than it was asked for; that is said.

@@ -10,7 +10,8 @@ use crate::report::stream::Stopped;
 
 /// Stop a stream
 ///
-/// Its recordings are finished, its clients are told, and its socket is removed.
+/// Its recordings are finished, its clients are told, and its socket is removed: nobody can use it
+/// before `vsctl start-stream`, `vsctl record` or the daemon's next start.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
