@@ -183,16 +183,16 @@ pub enum CaptureError {
     #[error("{} is gone: the camera was unplugged or its driver unbound", .0.display())]
     Gone(PathBuf),
     /// The driver has given up (`EIO`). Stopping and starting again may help.
-    #[error("the driver of {} reports a fatal error while streaming; stop and start the camera", .0.display())]
+    #[error("the driver of {} reports a fatal error while streaming; the camera must be stopped and started", .0.display())]
     Failed(PathBuf),
     /// The driver has delivered its last buffer (`EPIPE`).
-    #[error("{} has ended its stream; stop and start the camera", .0.display())]
+    #[error("{} has ended its stream; the camera must be stopped and started", .0.display())]
     Ended(PathBuf),
     /// It is not started.
     #[error("{} is not streaming: start the camera first", .0.display())]
     Stopped(PathBuf),
     /// Whatever else the driver said.
-    #[error("cannot get a frame from {}: {source}; stop and start the camera", devnode.display())]
+    #[error("cannot get a frame from {}: {source}; the camera must be stopped and started", devnode.display())]
     Other {
         /// The node.
         devnode: PathBuf,
