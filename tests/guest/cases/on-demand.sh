@@ -20,6 +20,7 @@ await() {
     done
 }
 # Descriptors of the camera that the daemon has.
+# shellcheck disable=SC2154 # lib.sh sets daemon
 open_nodes() { find "/proc/$daemon/fd" -lname "$camera" | wc -l; }
 # closed: nobody keeps the camera from being set and run by others.
 closed() {

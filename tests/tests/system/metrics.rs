@@ -12,7 +12,15 @@ use system_tests::prometheus::Samples;
 use system_tests::{PATIENCE, Rig, Witness};
 use tempfile::TempDir;
 
-const STREAM: &str = "[stream.a]\npattern = \"bars\"\nsize = \"320x240\"\nrate = 60\nalways-on = true\n";
+const STREAM: &str = "\
+[stream.a]
+pattern = \"bars\"
+size = \"320x240\"
+rate = 60
+buffers = 32
+credits-max = 16
+always-on = true
+";
 
 /// A daemon with an endpoint at a unix socket.
 struct Stage {
