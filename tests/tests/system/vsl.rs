@@ -42,7 +42,7 @@ fn serial_of(picture: &[u8], fourcc: FourCc) -> u64 {
 
 #[test]
 fn an_application_of_libvideostream_connects_unchanged() {
-    let (rig, dir) = rig("always-on = true\n");
+    let (rig, dir) = rig("always-on = true\nbuffers = 32\ncredits-max = 16\n");
     let socket = dir.path().join("a.vsl");
     assert_eq!(rig.stream("a").vsl_socket, socket.to_str().unwrap());
     let witness = Witness::start(&rig.socket("a"));

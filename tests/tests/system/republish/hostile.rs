@@ -63,6 +63,9 @@ fn memfd() -> OwnedFd {
     memory
 }
 
+/// Lets the witness sleep for half a second without losing a frame.
+const OVERSLEEP: &str = "buffers = 32\ncredits-max = 16\n";
+
 fn descriptors(rig: &Rig) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", rig.daemon().process.pid())).unwrap().count()
 }
@@ -71,7 +74,7 @@ fn descriptors(rig: &Rig) -> usize {
 fn a_host_that_lies_is_left_with_a_reason_and_the_next_one_taken() {
     let dir = tempfile::tempdir().unwrap();
     let hosts: Vec<_> = LIES.iter().map(|(name, ..)| Ancestor::at(&dir.path().join(name))).collect();
-    let mut config = "[stream.bars]\npattern = \"bars\"\nsize = \"320x240\"\nalways-on = true\n".to_owned();
+    let mut config = "[stream.bars]\npattern = \"bars\"\nsize = \"320x240\"\nalways-on = true\n".to_owned() + OVERSLEEP;
     for (name, ..) in LIES {
         config += &format!("[stream.{name}]\nipc = \"{}\"\n", dir.path().join(name).display());
     }
@@ -143,7 +146,7 @@ fn a_host_that_floods_costs_its_own_stream_only() {
     let dir = tempfile::tempdir().unwrap();
     let upstream = dir.path().join("upstream");
     let rig = Rig::start(&format!(
-        "[stream.bars]\npattern = \"bars\"\nsize = \"320x240\"\nalways-on = true\n\
+        "[stream.bars]\npattern = \"bars\"\nsize = \"320x240\"\nalways-on = true\n{OVERSLEEP}\
          [stream.lib0]\nipc = \"{}\"\nalways-on = true\n",
         upstream.display()
     ));
