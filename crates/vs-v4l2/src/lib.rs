@@ -26,6 +26,7 @@ pub mod controls;
 pub mod discovery;
 mod event;
 mod formats;
+pub mod m2m;
 mod monitor;
 mod node;
 mod order;
