@@ -24,6 +24,11 @@ impl Planar {
         if caps.intersects(multi) { Some(Self::Multi) } else { caps.intersects(single).then_some(Self::Single) }
     }
 
+    /// The API that a queue belongs to.
+    pub(crate) fn of_queue(queue: QueueType) -> Self {
+        if queue.is_multiplanar() { Self::Multi } else { Self::Single }
+    }
+
     /// The queue on which the device gives buffers.
     pub(crate) fn capture(self) -> QueueType {
         match self {

@@ -34,12 +34,12 @@ pub enum LayoutError {
 }
 
 /// Width and height as people write them.
-pub(super) fn shown_size((width, height): (u32, u32)) -> String {
+pub(crate) fn shown_size((width, height): (u32, u32)) -> String {
     format!("{width}x{height}")
 }
 
 /// The format that a driver's answer describes.
-pub(super) fn format_of(pix: &PixFormat, rate: Rate) -> Result<Format, LayoutError> {
+pub(crate) fn format_of(pix: &PixFormat, rate: Rate) -> Result<Format, LayoutError> {
     let layouts = match pix.fourcc.pixel_info() {
         Some(info) if info.separate => separate(pix, info)?,
         Some(_) => contiguous(pix)?,
@@ -126,7 +126,7 @@ fn one_each(pix: &PixFormat) -> Vec<PlaneLayout> {
 
 /// The same format in buffers where each memory begins with bytes that are not picture
 /// (`data_offset` of `struct v4l2_plane`; known only once a buffer has been filled).
-pub(super) fn with_data_offset(
+pub(crate) fn with_data_offset(
     format: &Format,
     offsets: &[u32; MAX_PLANES],
     memory_lens: &[u64],

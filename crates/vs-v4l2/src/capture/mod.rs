@@ -15,7 +15,7 @@ mod allocate;
 mod camera;
 mod elastic;
 mod error;
-mod layout;
+pub(crate) mod layout;
 mod negotiate;
 mod queue;
 mod request;

@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use v4l2r::ioctl::{
-    self, BufferFlags, DqBufIoctlError, ExpbufFlags, IoctlConvertError, MemoryConsistency, UncheckedV4l2Buffer,
+    self, BufferFlags, DqBufIoctlError, ExpbufFlags, IoctlConvertError, MemoryConsistency, PlaneMapping,
+    UncheckedV4l2Buffer,
 };
 use v4l2r::memory::MemoryType;
 use v4l2r::{QueueType, bindings};
@@ -14,6 +15,8 @@ use vs_frame::clock::NS_PER_SEC;
 use vs_frame::{Field, MAX_PLANES};
 
 use super::{Result, errno, retry};
+
+const US_PER_SEC: u64 = 1_000_000;
 
 /// A buffer that the driver gave back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +27,12 @@ pub(crate) struct Dequeued {
     pub(crate) sequence: u32,
     /// Which rows it has.
     pub(crate) field: Field,
+    /// There is nothing after it (`V4L2_BUF_FLAG_LAST`).
+    pub(crate) last: bool,
+    /// Decoding can start with it (`V4L2_BUF_FLAG_KEYFRAME`).
+    pub(crate) keyframe: bool,
+    /// The timestamp in µs, whatever clock it is of; 0 if there is none.
+    pub(crate) stamp_us: u64,
     /// `CLOCK_MONOTONIC`; `None` if the driver stamps with another clock, or not at all.
     pub(crate) capture_ns: Option<u64>,
     /// Bytes used of each memory, `data_offset` included.
@@ -35,8 +44,17 @@ pub(crate) struct Dequeued {
 /// Asks for `count` buffers that the driver allocates; 0 gives all back. Returns how many
 /// there are.
 pub(crate) fn request_buffers(fd: BorrowedFd<'_>, queue: QueueType, count: u32) -> Result<u32> {
+    request(fd, queue, MemoryType::Mmap, count)
+}
+
+/// Asks for `count` buffers whose memory comes with each, as DmaBufs; 0 gives all back.
+pub(crate) fn request_imports(fd: BorrowedFd<'_>, queue: QueueType, count: u32) -> Result<u32> {
+    request(fd, queue, MemoryType::DmaBuf, count)
+}
+
+fn request(fd: BorrowedFd<'_>, queue: QueueType, memory: MemoryType, count: u32) -> Result<u32> {
     let none = MemoryConsistency::empty();
-    let got: usize = retry(|| ioctl::reqbufs(&fd, queue, MemoryType::Mmap, count, none).map_err(errno))?;
+    let got: usize = retry(|| ioctl::reqbufs(&fd, queue, memory, count, none).map_err(errno))?;
     u32::try_from(got).map_err(|_| Errno::PROTO)
 }
 
@@ -117,6 +135,75 @@ pub(crate) fn enqueue(fd: BorrowedFd<'_>, queue: QueueType, index: u32) -> Resul
     })
 }
 
+/// One memory of an input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InputMemory<'a> {
+    /// The bytes from the memory's first to the last that counts.
+    pub(crate) bytes_used: u32,
+    /// Bytes before the data; only the multi-planar API knows them.
+    pub(crate) data_offset: u32,
+    /// Where it lies if it is not the driver's own, and how long that is.
+    pub(crate) import: Option<(BorrowedFd<'a>, u32)>,
+}
+
+/// Gives a buffer with an input to the driver, under a timestamp that comes back with what is
+/// made of it (`V4L2_BUF_FLAG_TIMESTAMP_COPY`).
+pub(crate) fn enqueue_input(
+    fd: BorrowedFd<'_>,
+    queue: QueueType,
+    (index, stamp_us): (u32, u64),
+    memories: &[InputMemory<'_>],
+) -> Result<()> {
+    let imports = memories.iter().any(|memory| memory.import.is_some());
+    let memory_type = if imports { MemoryType::DmaBuf } else { MemoryType::Mmap };
+    retry(|| {
+        let mut buffer = UncheckedV4l2Buffer::new_for_querybuf(queue, Some(index));
+        let UncheckedV4l2Buffer(raw, planes) = &mut buffer;
+        raw.memory = memory_type as u32;
+        raw.field = bindings::v4l2_field_V4L2_FIELD_NONE;
+        raw.timestamp =
+            bindings::timeval { tv_sec: (stamp_us / US_PER_SEC) as _, tv_usec: (stamp_us % US_PER_SEC) as _ };
+        match (planes, memories) {
+            (None, [only]) => {
+                raw.bytesused = only.bytes_used;
+                if let Some((fd, len)) = only.import {
+                    raw.m.fd = fd.as_raw_fd();
+                    raw.length = len;
+                }
+            }
+            (Some(planes), memories) if memories.len() <= planes.len() => {
+                raw.length = memories.len() as u32;
+                for (plane, memory) in planes.iter_mut().zip(memories) {
+                    plane.bytesused = memory.bytes_used;
+                    plane.data_offset = memory.data_offset;
+                    if let Some((fd, len)) = memory.import {
+                        plane.m.fd = fd.as_raw_fd();
+                        plane.length = len;
+                    }
+                }
+            }
+            _ => return Err(Errno::INVAL),
+        }
+        ioctl::qbuf::<_, ()>(&fd, buffer).map_err(errno)
+    })
+}
+
+/// Maps each memory of a buffer that the driver allocated.
+pub(crate) fn map_buffer(fd: BorrowedFd<'_>, queue: QueueType, index: u32) -> Result<Vec<PlaneMapping>> {
+    let UncheckedV4l2Buffer(raw, planes) =
+        retry(|| ioctl::querybuf::<UncheckedV4l2Buffer>(&fd, queue, index as usize).map_err(errno))?;
+    let places: Vec<(u32, u32)> = match planes {
+        // SAFETY: for MMAP memory the kernel fills `offset`; it is a plain number.
+        None => vec![(unsafe { raw.m.offset }, raw.length)],
+        // SAFETY: for MMAP memory the kernel fills `mem_offset`; it is a plain number.
+        Some(planes) => {
+            let place = |plane: &bindings::v4l2_plane| (unsafe { plane.m.mem_offset }, plane.length);
+            planes.iter().take(raw.length as usize).map(place).collect()
+        }
+    };
+    places.into_iter().map(|(offset, length)| ioctl::mmap(&fd, offset, length).map_err(|_| Errno::NOMEM)).collect()
+}
+
 /// Takes a filled buffer from the driver; `None` if there is none yet.
 pub(crate) fn dequeue(fd: BorrowedFd<'_>, queue: QueueType) -> Result<Option<Dequeued>> {
     // v4l2r's checked buffer refuses, after the driver has already given it away, what it
@@ -143,6 +230,9 @@ fn read(buffer: &bindings::v4l2_buffer, planes: Option<&[bindings::v4l2_plane]>)
     Dequeued {
         index: buffer.index,
         error: buffer.flags & BufferFlags::ERROR.bits() != 0,
+        last: buffer.flags & bindings::V4L2_BUF_FLAG_LAST != 0,
+        keyframe: buffer.flags & BufferFlags::KEYFRAME.bits() != 0,
+        stamp_us: stamp_us(buffer),
         sequence: buffer.sequence,
         // Numbers above 255 are none of any kernel.
         field: Field(u8::try_from(buffer.field).unwrap_or(0)),
@@ -150,6 +240,12 @@ fn read(buffer: &bindings::v4l2_buffer, planes: Option<&[bindings::v4l2_plane]>)
         bytes_used,
         data_offset,
     }
+}
+
+fn stamp_us(buffer: &bindings::v4l2_buffer) -> u64 {
+    let seconds = u64::try_from(buffer.timestamp.tv_sec).unwrap_or(0);
+    let microseconds = u64::try_from(buffer.timestamp.tv_usec).unwrap_or(0);
+    seconds.saturating_mul(US_PER_SEC).saturating_add(microseconds)
 }
 
 fn monotonic_ns(buffer: &bindings::v4l2_buffer) -> Option<u64> {

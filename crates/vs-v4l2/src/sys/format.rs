@@ -30,27 +30,87 @@ pub(crate) struct PixPlane {
     pub(crate) sizeimage: u32,
 }
 
-/// The capture format that is set now.
-pub(crate) fn get_format(fd: BorrowedFd<'_>, planar: Planar) -> Result<PixFormat> {
-    let raw: bindings::v4l2_format = retry(|| ioctl::g_fmt(&fd, planar.capture()).map_err(errno))?;
-    read(&raw, planar)
+/// What a queue is asked for. Strides and sizes left at zero the driver computes: a stride
+/// left over from an earlier format makes a later QBUF fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PixWish {
+    pub(crate) fourcc: FourCc,
+    pub(crate) size: (u32, u32),
+    /// Of the first memory, in bytes.
+    pub(crate) stride: u32,
+    /// Of the first memory, in bytes; what coded data need.
+    pub(crate) bytes: u32,
+    pub(crate) color: Colorimetry,
 }
 
-/// Asks for a capture format and returns what the driver made of it. Strides and sizes are
-/// left zero, so that the driver computes them: a stride left over from an earlier format
-/// makes a later QBUF fail.
+impl PixWish {
+    /// A format of which the driver decides the rest.
+    pub(crate) fn new(fourcc: FourCc, size: (u32, u32)) -> Self {
+        Self { fourcc, size, stride: 0, bytes: 0, color: Colorimetry::default() }
+    }
+}
+
+/// The capture format that is set now.
+pub(crate) fn get_format(fd: BorrowedFd<'_>, planar: Planar) -> Result<PixFormat> {
+    get_queue_format(fd, planar.capture())
+}
+
+/// The format of a queue that is set now.
+pub(crate) fn get_queue_format(fd: BorrowedFd<'_>, queue: QueueType) -> Result<PixFormat> {
+    let raw: bindings::v4l2_format = retry(|| ioctl::g_fmt(&fd, queue).map_err(errno))?;
+    read(&raw, Planar::of_queue(queue))
+}
+
+/// Asks for a capture format and returns what the driver made of it.
 pub(crate) fn set_format(fd: BorrowedFd<'_>, planar: Planar, fourcc: FourCc, size: (u32, u32)) -> Result<PixFormat> {
-    let (pixelformat, (width, height)) = (fourcc.to_u32(), size);
+    set_queue_format(fd, planar.capture(), &PixWish::new(fourcc, size))
+}
+
+/// Asks for a format of a queue and returns what the driver made of it.
+pub(crate) fn set_queue_format(fd: BorrowedFd<'_>, queue: QueueType, wish: &PixWish) -> Result<PixFormat> {
+    let (pixelformat, (width, height)) = (wish.fourcc.to_u32(), wish.size);
+    let (colorspace, xfer_func) = (u32::from(wish.color.colorspace), wish.color.transfer);
+    let (encoding, quantization) = (wish.color.encoding, wish.color.quantization);
+    let planar = Planar::of_queue(queue);
     let fmt = match planar {
         Planar::Single => bindings::v4l2_format__bindgen_ty_1 {
-            pix: bindings::v4l2_pix_format { width, height, pixelformat, ..Default::default() },
+            pix: bindings::v4l2_pix_format {
+                width,
+                height,
+                pixelformat,
+                bytesperline: wish.stride,
+                sizeimage: wish.bytes,
+                colorspace,
+                xfer_func: u32::from(xfer_func),
+                quantization: u32::from(quantization),
+                __bindgen_anon_1: bindings::v4l2_pix_format__bindgen_ty_1 { ycbcr_enc: u32::from(encoding) },
+                ..Default::default()
+            },
         },
-        Planar::Multi => bindings::v4l2_format__bindgen_ty_1 {
-            pix_mp: bindings::v4l2_pix_format_mplane { width, height, pixelformat, ..Default::default() },
-        },
+        Planar::Multi => {
+            let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); bindings::VIDEO_MAX_PLANES as usize];
+            plane_fmt[0].bytesperline = wish.stride;
+            plane_fmt[0].sizeimage = wish.bytes;
+            // Where a size is stated, so is how many there are.
+            let num_planes = u8::from(wish.stride > 0 || wish.bytes > 0);
+            bindings::v4l2_format__bindgen_ty_1 {
+                pix_mp: bindings::v4l2_pix_format_mplane {
+                    width,
+                    height,
+                    pixelformat,
+                    plane_fmt,
+                    num_planes,
+                    colorspace,
+                    xfer_func,
+                    quantization,
+                    __bindgen_anon_1: bindings::v4l2_pix_format_mplane__bindgen_ty_1 { ycbcr_enc: encoding },
+                    ..Default::default()
+                },
+            }
+        }
     };
     let raw: bindings::v4l2_format = retry(|| {
-        let wanted = bindings::v4l2_format { type_: planar.capture() as u32, fmt };
+        let wanted = bindings::v4l2_format { type_: queue as u32, fmt };
         ioctl::s_fmt(&mut fd.clone(), wanted).map_err(errno)
     })?;
     read(&raw, planar)

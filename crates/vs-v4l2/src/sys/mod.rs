@@ -6,6 +6,7 @@
 //! checked ones where those would drop a buffer, a flag or an event that they do not know.
 
 mod buffers;
+mod codec;
 mod controls;
 mod enumerate;
 mod events;
@@ -19,16 +20,20 @@ use v4l2r::bindings;
 use v4l2r::ioctl::{Capabilities, IntoErrno};
 
 pub(crate) use buffers::{
-    Dequeued, Elasticity, Export, create_buffer, dequeue, elasticity, enqueue, export, remove_buffer, request_buffers,
-    stream_off, stream_on,
+    Dequeued, Elasticity, Export, InputMemory, create_buffer, dequeue, elasticity, enqueue, enqueue_input, export,
+    map_buffer, remove_buffer, request_buffers, request_imports, stream_off, stream_on,
 };
+pub(crate) use codec::{Rect, crop, decoder_start, decoder_stop, encoder_start, encoder_stop, visible_part};
 pub(crate) use controls::{
     Attempt, MenuKind, RawControl, RawValue, Refusal, get_control, query_control, query_menu, set_controls,
 };
 pub(crate) use enumerate::{formats, frame_sizes};
 pub(crate) use events::{next_event, subscribe};
-pub(crate) use format::{PixFormat, PixPlane, get_format, get_rate, set_format, set_rate};
+pub(crate) use format::{
+    PixFormat, PixPlane, PixWish, get_format, get_queue_format, get_rate, set_format, set_queue_format, set_rate,
+};
 pub(crate) use timings::{Signal, follow_signal};
+pub(crate) use v4l2r::ioctl::PlaneMapping;
 
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 

@@ -78,6 +78,9 @@ impl Driver for FakeDriver {
     fn dequeue(&self) -> Result<Option<Dequeued>> {
         let index = self.has.lock().unwrap().pop_front();
         Ok(index.map(|index| Dequeued {
+            last: false,
+            keyframe: false,
+            stamp_us: 0,
             index,
             error: false,
             sequence: 0,

@@ -48,7 +48,6 @@ impl<P> Machine<P> {
                 self.capture.configured = true;
                 self.capture.min = min.max(1);
                 self.capture.ask = self.capture.min.saturating_add(self.settings.capture_buffers);
-                self.report(Output::Format);
             }
         }
     }
@@ -67,6 +66,9 @@ impl<P> Machine<P> {
                 self.capture.slots = vec![Slot::Free; got];
                 self.capture.release = false;
                 self.capture.generation += 1;
+                if got > 0 {
+                    self.report(Output::Format);
+                }
             }
             // Somebody has one of them mapped (before Linux 4.20, or in drivers that do not
             // support orphaned buffers).

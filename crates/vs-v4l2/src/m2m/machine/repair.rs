@@ -69,7 +69,7 @@ impl<P> Machine<P> {
         if self.ended {
             return Some(Owed::Reason);
         }
-        if capture.count(Slot::Refused) > 0 && capture.count(Slot::Driver) == 0 {
+        if capture.count(Slot::Refused) > 0 && !capture.is_fed() {
             return Some(Owed::Acceptance);
         }
         // Without buffers to fill, no driver can be blamed.
@@ -109,8 +109,8 @@ impl<P> Machine<P> {
                 self.stop_both();
                 self.report(Output::Repaired(Repair::Restart));
             }
-            Owed::Acceptance if self.repairs == 0 => {
-                self.repairs += 1;
+            Owed::Acceptance if self.repairs == 0 || self.capture.count(Slot::Caller) > 0 => {
+                self.repairs = self.repairs.max(1);
                 self.capture.offer_refused_again();
             }
             Owed::Release if self.capture.count(Slot::Caller) > 0 => self.capture.blocked = false,
