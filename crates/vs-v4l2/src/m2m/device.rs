@@ -209,9 +209,11 @@ impl Device {
     fn agree(&mut self, side: Side, wish: &PixWish) -> Result<PixFormat, Errno> {
         let (fd, queue) = self.queue(side)?;
         let offered: Vec<FourCc> = sys::formats(fd, queue)?.iter().map(|format| format.fourcc).collect();
-        let pix = sys::set_queue_format(fd, queue, wish)?;
-        if pix.fourcc == wish.fourcc {
-            return Ok(pix);
+        if offered.contains(&wish.fourcc) {
+            let pix = sys::set_queue_format(fd, queue, wish)?;
+            if pix.fourcc == wish.fourcc {
+                return Ok(pix);
+            }
         }
         let direction = if side == Side::Output { "take" } else { "give" };
         let devnode = self.devnode.clone();
@@ -407,8 +409,8 @@ impl Device {
             Plan::Encoder(request) => request.rate,
             _ => Rate::UNKNOWN,
         };
-        let num = u64::from(rate.num);
-        if num == 0 { 1 } else { (US_PER_SEC * u64::from(rate.den) / num).max(1) }
+        let interval = (US_PER_SEC * u64::from(rate.den)).checked_div(u64::from(rate.num));
+        interval.unwrap_or(1).max(1)
     }
 
     fn queue_input(&mut self, index: u32, stamp: u64, payload: &Payload) -> Result<(), Errno> {
@@ -456,15 +458,12 @@ impl Device {
             return Err(Errno::INVAL);
         }
         let wanted = self.taken.as_ref().ok_or(Errno::INVAL)?;
-        let memory = |(index, memory): (usize, &'_ Memory)| {
-            let len = used32(memory.len());
-            (used32(wanted.memory_size(index)).min(len), len)
-        };
         let memories: Vec<_> = all
             .iter()
             .enumerate()
             .map(|(index, held)| {
-                let (bytes_used, len) = memory((index, held));
+                let len = used32(held.len());
+                let bytes_used = used32(wanted.memory_size(index)).min(len);
                 InputMemory { bytes_used, data_offset: 0, import: Some((held.as_fd(), len)) }
             })
             .collect();

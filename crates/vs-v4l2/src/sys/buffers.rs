@@ -195,9 +195,11 @@ pub(crate) fn map_buffer(fd: BorrowedFd<'_>, queue: QueueType, index: u32) -> Re
     let places: Vec<(u32, u32)> = match planes {
         // SAFETY: for MMAP memory the kernel fills `offset`; it is a plain number.
         None => vec![(unsafe { raw.m.offset }, raw.length)],
-        // SAFETY: for MMAP memory the kernel fills `mem_offset`; it is a plain number.
         Some(planes) => {
-            let place = |plane: &bindings::v4l2_plane| (unsafe { plane.m.mem_offset }, plane.length);
+            let place = |plane: &bindings::v4l2_plane| {
+                // SAFETY: for MMAP memory the kernel fills `mem_offset`; it is a plain number.
+                (unsafe { plane.m.mem_offset }, plane.length)
+            };
             planes.iter().take(raw.length as usize).map(place).collect()
         }
     };
