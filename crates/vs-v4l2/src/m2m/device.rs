@@ -14,6 +14,7 @@ use vs_frame::{
 
 use super::controls::{self, EffectiveControl, EncoderControl, JOINABLE};
 use super::error::OpenSessionError;
+use super::fwht;
 use super::machine::{Answer, Command, Filled, Reply, Returned, Role, Side};
 use super::pictures;
 use super::request::{ConverterRequest, DecoderRequest, EncoderRequest};
@@ -493,7 +494,9 @@ impl Device {
             *used = fetched.bytes_used[memory].saturating_sub(fetched.data_offset[memory]);
         }
         let mut flags = origin.flags & FrameFlags::GAP;
-        flags.set(FrameFlags::KEYFRAME, fetched.keyframe && format.is_coded());
+        let is_keyframe =
+            format.is_coded() && (fetched.keyframe || is_unflagged_keyframe(&format, &buffer, bytes_used[0]));
+        flags.set(FrameFlags::KEYFRAME, is_keyframe);
         let meta = FrameMeta { sequence: fetched.sequence, bytes_used, flags, dts: None, ..origin };
         Frame::new(buffer, format, meta, Some((home, index))).ok()
     }
@@ -513,6 +516,13 @@ impl Device {
             }
         }
     }
+}
+
+fn is_unflagged_keyframe(format: &Format, buffer: &Buffer, bytes_used: u32) -> bool {
+    let start = format.planes.first().map_or(0, |plane| plane.offset as usize);
+    let is_keyframe =
+        |bytes: &[u8]| bytes.get(start..start.saturating_add(bytes_used as usize)).is_some_and(fwht::is_keyframe);
+    format.fourcc == FourCc::FWHT && buffer.read().is_ok_and(|guard| is_keyframe(guard.memory(0)))
 }
 
 /// Memories of 4 GiB and more do not exist in this API.

@@ -22,6 +22,7 @@
 mod controls;
 mod device;
 mod error;
+mod fwht;
 mod machine;
 mod pictures;
 mod request;
