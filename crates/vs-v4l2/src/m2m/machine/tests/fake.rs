@@ -30,6 +30,10 @@ pub(super) enum Fault {
     DeepStall,
     /// Takes inputs, and does nothing ever.
     NeverWorks,
+    /// Stops at one input, whenever it is given that.
+    Poison,
+    /// LAST is not flagged; `EPIPE` comes after it all the same.
+    UnflaggedLast,
     /// A drain ends without LAST.
     NoLast,
     /// A change of resolution comes with the event, and without LAST.
@@ -76,6 +80,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault::Stall,
     Fault::DeepStall,
     Fault::NeverWorks,
+    Fault::Poison,
+    Fault::UnflaggedLast,
     Fault::NoLast,
     Fault::NoLastOfOld,
     Fault::LateEvent,
@@ -98,6 +104,9 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault::SeparateHeaders,
     Fault::Gone,
 ];
+
+/// The token that stops a driver with [`Fault::Poison`].
+pub(super) const POISONED: u64 = 7;
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -413,7 +422,8 @@ impl Fake {
         }
         self.capture.has.remove(&buffer.index);
         self.piped |= buffer.last;
-        Ok(Reply::Filled(Some(buffer)))
+        let last = buffer.last && !self.has(Fault::UnflaggedLast);
+        Ok(Reply::Filled(Some(Filled { last, ..buffer })))
     }
 
     fn stop(&mut self) -> Answer {
@@ -527,7 +537,7 @@ impl Fake {
             self.emit(0, 0, false, false, false);
             return true;
         }
-        if self.to_fill.is_empty() {
+        if self.to_fill.is_empty() || (self.has(Fault::Poison) && item.token == POISONED) {
             return false;
         }
         self.inputs.pop_front();

@@ -2,8 +2,8 @@
 //! What drivers are known to do, one test each.
 
 use super::super::{Failure, LossCause, Repair, Role};
-use super::fake::Fault;
-use super::rig::Rig;
+use super::fake::{Fault, POISONED};
+use super::rig::{Rig, SETTINGS, START_NS};
 
 /// Feeds 40 inputs, two resolutions of a decoder, to a driver that misbehaves `times` times,
 /// and drains.
@@ -38,6 +38,11 @@ const ALL: [Role; 3] = [Role::Decoder, Role::Encoder, Role::Converter];
 
 fn nothing_is_lost(rig: &Rig, role: Role) {
     assert_eq!((rig.done.len(), rig.lost(), rig.failure), (40, vec![], None), "{role:?}");
+}
+
+fn nothing_is_lost_nor_waited_for(rig: &Rig, role: Role) {
+    nothing_is_lost(rig, role);
+    assert_eq!(rig.now, START_NS, "{role:?}: a deadline has passed");
 }
 
 #[test]
@@ -152,8 +157,23 @@ fn a_device_that_is_busy_when_opened_again_is_tried_again() {
 }
 
 #[test]
-fn epipe_after_start_is_answered_by_a_stop_of_the_queue() {
-    each(&CODECS, Fault::DeafToStart, 0, nothing_is_lost);
+fn epipe_after_start_is_answered_by_a_stop_of_the_queue_at_once() {
+    each(&CODECS, Fault::DeafToStart, 0, nothing_is_lost_nor_waited_for);
+}
+
+#[test]
+fn epipe_says_as_much_as_last() {
+    each(&CODECS, Fault::UnflaggedLast, 0, nothing_is_lost_nor_waited_for);
+}
+
+#[test]
+fn one_poisonous_input_does_not_cost_the_session() {
+    for role in ALL {
+        let rig = run(role, Fault::Poison, 0, 0);
+        assert_eq!((rig.done.len() + rig.lost().len(), rig.failure), (40, None), "{role:?}");
+        assert!(rig.lost().iter().any(|(token, _)| *token == POISONED), "{role:?}");
+        assert!(rig.lost().len() <= SETTINGS.output_buffers as usize, "{role:?}: {:?}", rig.lost());
+    }
 }
 
 #[test]

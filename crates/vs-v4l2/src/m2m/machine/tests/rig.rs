@@ -10,6 +10,9 @@ use super::fake::{Fake, Fault, Item};
 pub(super) const SETTINGS: Settings =
     Settings { output_buffers: 4, capture_buffers: 3, stall_ns: 2_000_000_000, grace_ns: 300_000_000 };
 
+/// When it begins.
+pub(super) const START_NS: u64 = 1_000;
+
 /// What has become of an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
@@ -51,7 +54,7 @@ impl Rig {
             machine: Machine::new(role, SETTINGS),
             fake: Fake::new(role, faults, budget, seed),
             role,
-            now: 1_000,
+            now: START_NS,
             resolution: 1,
             fates: BTreeMap::new(),
             drains: Vec::new(),
@@ -114,6 +117,7 @@ impl Rig {
         assert_eq!(content, token, "the frame is another one's");
         assert!(delivery > self.last_delivery, "the order is not the driver's");
         self.last_delivery = delivery;
+        assert!(self.drains.first().is_none_or(|mark| token < *mark), "{token} has overtaken a drain");
         self.decide(token, Fate::Done);
         self.done.push(token);
         self.hold(index);
