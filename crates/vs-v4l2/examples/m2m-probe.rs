@@ -11,6 +11,7 @@
 //!
 //! Each line of output is one JSON object. The exit code is 1 if a promise is broken.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use serde_json::json;
 use vs_frame::fourcc::PixelInfo;
 use vs_frame::{CpuMemory, CpuPool, Format, FourCc, Frame, FrameFlags, FrameMeta, Rate};
 use vs_v4l2::m2m::{
-    ConverterRequest, DecoderRequest, Delivery, EncoderControl, EncoderRequest, Input, Session, SubmitError,
+    ConverterRequest, DecoderRequest, Delivery, EncoderControl, EncoderRequest, Failure, Input, Session, SubmitError,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -44,7 +45,10 @@ fn main() -> ExitCode {
         ["convert", node, ref options @ ..] => {
             Options::parse(options).and_then(|options| convert(Path::new(node), &options))
         }
-        _ => Err("usage: m2m-probe codec ENCODER DECODER | convert NODE [OPTION=VALUE …]".into()),
+        ["unplug", encoder, ref options @ ..] => {
+            Options::parse(options).and_then(|options| unplug(Path::new(encoder), &options))
+        }
+        _ => Err("usage: m2m-probe codec ENCODER DECODER | convert NODE | unplug ENCODER [OPTION=VALUE …]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,7 +105,7 @@ fn codec(encoder: &Path, decoder: &Path, options: &Options) -> Outcome<()> {
     let pair = Pair { encoder, decoder, options };
     pair.round_trip("copied", options.size, CpuMemory::Memfd, options.frames)?;
     if Path::new(HEAP).exists() {
-        pair.round_trip("imported", options.size, CpuMemory::DmaHeap(HEAP.into()), options.frames)?;
+        pair.round_trip("imported", options.size, CpuMemory::DmaHeap(HEAP.into()), options.frames.div_ceil(5))?;
     }
     // Not a multiple of anything that codecs like.
     pair.round_trip("padded", (options.size.0 - 6, options.size.1 - 2), CpuMemory::Memfd, 10)?;
@@ -309,6 +313,42 @@ fn convert(node: &Path, options: &Options) -> Outcome<()> {
                 "to": options.to.to_string(), "frames": tokens.len() })
         );
         check_in_order(&tokens, 0..options.frames)?;
+    }
+    Ok(())
+}
+
+/// Encodes until the session fails; then every input has been accounted for, once.
+fn unplug(encoder: &Path, options: &Options) -> Outcome<()> {
+    let source = options.source(options.size)?;
+    let pool = CpuPool::new(Arc::clone(&source), CpuMemory::Memfd, 4, 32)?;
+    let mut session = Session::encoder(encoder, &EncoderRequest::new(options.codec, source))?;
+    println!("{}", json!({ "encodes": encoder }));
+    let mut open = BTreeSet::new();
+    let (mut done, mut lost) = (0, 0);
+    for token in 0.. {
+        let mut input = Some(Input::from(paint(&pool, token)?));
+        while let Some(next) = input.take() {
+            match session.submit(token, next) {
+                Ok(()) => drop(open.insert(token)),
+                Err(SubmitError::Full(back) | SubmitError::Failed(back)) => input = Some(back),
+            }
+            if !session.wait(TIMEOUT)? {
+                return Err("nothing comes any more".into());
+            }
+            while let Some(delivery) = session.next() {
+                match delivery {
+                    Delivery::Frame { token, .. } if open.remove(&token) => done += 1,
+                    Delivery::Lost { token, .. } if open.remove(&token) => lost += 1,
+                    Delivery::Format(_) => {}
+                    Delivery::Failed(failure) => {
+                        println!("{}", json!({ "failed": format!("{failure:?}"), "done": done, "lost": lost }));
+                        let gone = failure == Failure::Gone && open.is_empty();
+                        return if gone { Ok(()) } else { Err(format!("not accounted for: {open:?}").into()) };
+                    }
+                    wrong => return Err(format!("{wrong:?}").into()),
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Frames from V4L2: which devices there are, and what a camera delivers.
+//! Frames from V4L2: which devices there are, what a camera delivers, and what codecs and
+//! converters make of it.
 //!
-//! Three parts build on one thin layer of system calls:
+//! Four parts build on one thin layer of system calls:
 //!
 //! * [`discovery`] finds every V4L2 node through udev and says what it is: camera, encoder,
 //!   decoder, converter, or nothing that carries pictures. It looks at capabilities and
@@ -11,12 +12,15 @@
 //!   driver by themselves.
 //! * [`controls`] lists, gets and sets what can be adjusted at a device: brightness, gain,
 //!   exposure.
+//! * [`m2m`] runs an encoder, a decoder or a converter: inputs go in under tokens, and what
+//!   became of each comes out.
 //!
 //! The single- and the multi-planar API (kernel doc, "Single- and multi-planar APIs") differ
 //! in the layer of system calls only; above it there is one code path.
 //!
-//! Nothing here blocks, and nothing here knows of threads, clients or an event loop: a
-//! [`Camera`] belongs to one thread, which waits on its file descriptor as it likes.
+//! Nothing here blocks unless it is called so, and nothing here knows of threads, clients or an
+//! event loop: a [`Camera`] or a [`Session`](m2m::Session) belongs to one thread, which waits
+//! on its file descriptor as it likes.
 
 #![warn(missing_docs)]
 

@@ -197,7 +197,8 @@ impl Session {
     }
 
     /// Forgets everything that was submitted, and everything that has not been fetched from
-    /// [`next`](Self::next), for a seek. A decoder needs a keyframe next.
+    /// [`next`](Self::next), ends of drains included, for a seek. [`Delivery::Flushed`] comes
+    /// next. A decoder needs a keyframe then.
     pub fn flush(&mut self) {
         self.deliveries.retain(|delivery| matches!(delivery, Delivery::Format(_) | Delivery::Failed(_)));
         self.origins.clear();
@@ -370,5 +371,20 @@ impl Session {
 impl AsFd for Session {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.waker.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vs_frame::FourCc;
+
+    use super::*;
+    use crate::node::NodeError;
+
+    #[test]
+    fn what_is_no_codec_says_so() {
+        let error = |path: &str| Session::decoder(Path::new(path), &DecoderRequest::new(FourCc::H264)).err().unwrap();
+        assert!(matches!(error("/dev/null"), OpenSessionError::Node(NodeError::NotV4l2 { .. })));
+        assert!(matches!(error("/dev/video-that-is-not-there"), OpenSessionError::Node(NodeError::Gone { .. })));
     }
 }

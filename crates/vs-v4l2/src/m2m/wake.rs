@@ -144,3 +144,45 @@ impl AsFd for Waker {
         self.epoll.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_readable(waker: &Waker) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(waker, PollFlags::IN)], Some(&now)).unwrap() > 0
+    }
+
+    #[test]
+    fn a_buffer_that_comes_home_on_another_thread_wakes() {
+        let waker = Waker::new().unwrap();
+        let home = Homecoming { returns: Arc::clone(&waker.returns), generation: 3 };
+        assert!(!is_readable(&waker));
+        std::thread::spawn(move || home.take_back(5)).join().unwrap();
+        waker.wait(u64::MAX / 4).unwrap();
+        assert!(is_readable(&waker));
+        assert_eq!(waker.returns.take(), [(5, 3)]);
+        assert!(!is_readable(&waker));
+    }
+
+    #[test]
+    fn a_node_is_watched_for_what_it_may_do_only() {
+        let mut waker = Waker::new().unwrap();
+        let (node, other) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&other, b"x").unwrap();
+        let capture = Readiness { capture: true, ..Readiness::default() };
+        waker.watch(Some(node.as_fd()), capture).unwrap();
+        assert!(is_readable(&waker));
+        assert_eq!(readiness(node.as_fd(), capture), capture);
+        waker.watch(Some(node.as_fd()), Readiness::default()).unwrap();
+        assert!(!is_readable(&waker));
+        waker.watch(Some(node.as_fd()), capture).unwrap();
+        // Closed, and another file under its number.
+        waker.forget(Some(node.as_fd()));
+        drop(node);
+        let (node, _other) = rustix::pipe::pipe().unwrap();
+        waker.watch(Some(node.as_fd()), capture).unwrap();
+        assert!(!is_readable(&waker));
+    }
+}

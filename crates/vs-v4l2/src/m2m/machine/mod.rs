@@ -329,7 +329,8 @@ impl<P> Machine<P> {
     pub(crate) fn interest(&self) -> Readiness {
         let capture = self.capture.streaming && !self.ended && self.capture.count(Slot::Driver) > 0;
         let output = self.output.streaming && self.output.with_driver() > 0;
-        Readiness { events: capture || output, output, capture }
+        // What it has ended for may be said late.
+        Readiness { events: capture || output || self.ended, output, capture }
     }
 
     /// Inputs that wait or that the driver has not answered.

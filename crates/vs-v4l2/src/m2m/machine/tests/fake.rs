@@ -141,6 +141,8 @@ pub(super) struct Fake {
     filled: VecDeque<Filled>,
     events: VecDeque<Event>,
     late_event: bool,
+    /// The late event comes with the next step.
+    event_due: bool,
     /// Decoded and not delivered.
     delayed: VecDeque<(u64, u64)>,
     /// How many pictures it keeps back.
@@ -186,6 +188,7 @@ impl Fake {
             filled: VecDeque::new(),
             events: VecDeque::new(),
             late_event: false,
+            event_due: false,
             delayed: VecDeque::new(),
             delay: if role == Role::Converter { 0 } else { (seed >> 8) as usize % 4 },
             overtaken: 0,
@@ -359,7 +362,6 @@ impl Fake {
             if self.role == Role::Decoder && self.capture_resolution == self.resolution {
                 self.changing = false;
             }
-            self.late_event_is_due();
         }
         Ok(Reply::Done)
     }
@@ -382,6 +384,7 @@ impl Fake {
                 self.to_fill.clear();
                 self.filled.clear();
                 (self.draining, self.stopped, self.piped, self.last_of_old) = (false, false, false, false);
+                self.event_due |= std::mem::take(&mut self.late_event);
             }
         }
         Ok(Reply::Done)
@@ -450,6 +453,10 @@ impl Fake {
 
     /// Works for one step; whether it could.
     pub(super) fn work(&mut self) -> bool {
+        if self.open && std::mem::take(&mut self.event_due) {
+            self.events.push_back(Event::SourceChange { changes: 1 });
+            return true;
+        }
         let idle = self.stalled || self.has(Fault::NeverWorks);
         if idle || !self.open || !self.output.streaming || self.dead || self.stopped {
             return false;
@@ -506,15 +513,9 @@ impl Fake {
 
     fn last_is_out(&mut self) {
         if std::mem::take(&mut self.last_of_old) {
-            self.late_event_is_due();
+            self.event_due = std::mem::take(&mut self.late_event);
         } else {
             self.draining = false;
-        }
-    }
-
-    fn late_event_is_due(&mut self) {
-        if std::mem::take(&mut self.late_event) {
-            self.events.push_back(Event::SourceChange { changes: 1 });
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::super::{Command, Failure, LossCause, Machine, Output, Repair, Role, Settings};
+use super::super::{Command, Failure, LossCause, Machine, Output, Readiness, Repair, Role, Settings};
 use super::fake::{Fake, Fault, Item};
 
 pub(super) const SETTINGS: Settings =
@@ -73,7 +73,13 @@ impl Rig {
 
     /// Carries out commands until there is none left.
     pub(super) fn pump(&mut self) {
-        self.machine.ready(self.fake.readiness());
+        // As a session sees it, which asks for what is of interest only.
+        let (ready, interest) = (self.fake.readiness(), self.machine.interest());
+        self.machine.ready(Readiness {
+            events: ready.events && interest.events,
+            output: ready.output && interest.output,
+            capture: ready.capture && interest.capture,
+        });
         for _ in 0..MANY {
             self.take_outputs();
             let Some(command) = self.machine.next_command() else { return };
