@@ -172,7 +172,11 @@ impl Session {
     pub fn submit(&mut self, token: u64, input: Input) -> Result<(), SubmitError> {
         let Input { payload, meta } = input;
         self.inputs += 1;
-        match self.machine.submit(monotonic_ns(), self.inputs, payload) {
+        let memory = match &payload {
+            Payload::Frame(frame) if self.device.imports => frame.buffer().id().0,
+            Payload::Frame(_) | Payload::Bytes(_) => 0,
+        };
+        match self.machine.submit(monotonic_ns(), self.inputs, (memory, payload)) {
             Ok(()) => {
                 self.origins.insert(self.inputs, Origin { token, meta });
                 self.process();

@@ -3,6 +3,7 @@
 
 use rustix::io::Errno;
 
+use super::queues::InputSlot;
 use super::{
     Answer, Command, Failure, Filled, LossCause, Machine, Node, Output, Readiness, Reply, Returned, Role, Side, Slot,
     Stopping,
@@ -41,12 +42,17 @@ impl<P> Machine<P> {
     }
 
     fn configured(&mut self, side: Side, reply: Reply) {
+        let Reply::Configured { min_buffers, slots } = reply else { return };
         match side {
-            Side::Output => self.output.configured = true,
+            Side::Output => {
+                let depth = self.settings.output_buffers.max(min_buffers);
+                self.output.configured = true;
+                self.output.depth = depth as usize;
+                self.output.ask = depth.max(slots);
+            }
             Side::Capture => {
-                let min = if let Reply::Configured { min_buffers } = reply { min_buffers } else { 1 };
                 self.capture.configured = true;
-                self.capture.min = min.max(1);
+                self.capture.min = min_buffers.max(1);
                 self.capture.ask = self.capture.min.saturating_add(self.settings.capture_buffers);
             }
         }
@@ -60,7 +66,9 @@ impl<P> Machine<P> {
             Err(errno) => Err(errno),
         };
         match (side, got) {
-            (Side::Output, Ok(got)) => self.output.slots = std::iter::repeat_with(|| None).take(got).collect(),
+            (Side::Output, Ok(got)) => {
+                self.output.slots = std::iter::repeat_with(InputSlot::new).take(got).collect();
+            }
             (Side::Capture, Ok(got)) => {
                 // Fewer than asked for are enough to work with, if slowly.
                 self.capture.slots = vec![Slot::Free; got];
@@ -125,7 +133,7 @@ impl<P> Machine<P> {
                     Ok(_) => {
                         self.ledger.enter(job.stamp, job.token);
                         if let Some(slot) = self.output.slots.get_mut(index as usize) {
-                            *slot = Some(job);
+                            slot.fill(job);
                         }
                     }
                     Err(errno) => self.lose(job.token, LossCause::Refused(errno)),
@@ -150,7 +158,7 @@ impl<P> Machine<P> {
 
     fn returned(&mut self, now: u64, buffer: Returned) {
         let slot = self.output.slots.get_mut(buffer.index as usize);
-        match slot.and_then(Option::take) {
+        match slot.and_then(|slot| slot.job.take()) {
             Some(job) => {
                 self.moved_ns = now;
                 if buffer.error {

@@ -51,9 +51,12 @@ pub(crate) type Answer = Result<Reply, Errno>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
     Done,
-    /// A queue has a format, and the device needs at least so many buffers in it to work.
+    /// A queue has a format.
     Configured {
+        /// The device needs at least so many buffers in it to work.
         min_buffers: u32,
+        /// So many are worth having, even if the driver does not have them all at a time.
+        slots: u32,
     },
     /// There are so many buffers now.
     Allocated(u32),

@@ -63,6 +63,7 @@ impl Role {
 /// How many buffers to ask for, and how long to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Settings {
+    /// Inputs that the driver has at a time, unless it needs more.
     pub(crate) output_buffers: u32,
     /// Beside those that the device needs itself.
     pub(crate) capture_buffers: u32,
@@ -220,7 +221,7 @@ impl<P> Machine<P> {
             node: Node::Opening,
             close: false,
             established: false,
-            output: OutputQueue::new(),
+            output: OutputQueue::new(settings.output_buffers),
             capture: CaptureQueue::new(role.knows_capture()),
             ledger: Ledger::new(role.window()),
             next_stamp: 1,
@@ -240,8 +241,9 @@ impl<P> Machine<P> {
         }
     }
 
-    /// Takes an input. What comes of it is reported under its token.
-    pub(crate) fn submit(&mut self, now: u64, token: u64, payload: P) -> Result<(), (Refusal, P)> {
+    /// Takes an input. What comes of it is reported under its token. `memory` names the memory
+    /// that the device reads it from, if that is not its own; else it is 0.
+    pub(crate) fn submit(&mut self, now: u64, token: u64, (memory, payload): (u64, P)) -> Result<(), (Refusal, P)> {
         if self.node == Node::Failed {
             return Err((Refusal::Failed, payload));
         }
@@ -250,15 +252,15 @@ impl<P> Machine<P> {
         }
         // Until now the driver may have had nothing to do.
         self.moved_ns = self.moved_ns.max(now);
-        self.output.pending.push_back(Job { stamp: self.next_stamp, token, payload, retried: false });
+        let stamp = self.next_stamp;
+        self.output.pending.push_back(Job { stamp, token, payload, memory, retried: false });
         self.next_stamp += 1;
         Ok(())
     }
 
-    /// Whether an input would be taken: as many may wait as the driver has buffers.
+    /// Whether an input would be taken: as many may wait as the driver has at a time.
     pub(crate) fn has_room(&self) -> bool {
-        let most = self.output.slots.len().max(self.settings.output_buffers as usize);
-        self.node != Node::Failed && self.output.pending.len() < most
+        self.node != Node::Failed && self.output.pending.len() < self.output.depth
     }
 
     /// Has everything that was taken so far answered; [`Output::Drained`] says that it is.

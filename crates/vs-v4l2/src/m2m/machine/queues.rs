@@ -10,8 +10,32 @@ pub(super) struct Job<P> {
     pub(super) stamp: u64,
     pub(super) token: u64,
     pub(super) payload: P,
+    /// Names the memory that the payload lies in; 0 if it is copied.
+    pub(super) memory: u64,
     /// It has been given to a driver before, which stopped without an answer.
     pub(super) retried: bool,
+}
+
+/// One buffer of the queue that takes.
+#[derive(Debug)]
+pub(super) struct InputSlot<P> {
+    /// What the driver has in it.
+    pub(super) job: Option<Job<P>>,
+    /// The memory that it was last given with.
+    memory: u64,
+    /// The stamp that it was last given with.
+    used: u64,
+}
+
+impl<P> InputSlot<P> {
+    pub(super) fn new() -> Self {
+        Self { job: None, memory: 0, used: 0 }
+    }
+
+    pub(super) fn fill(&mut self, job: Job<P>) {
+        (self.memory, self.used) = (job.memory, job.stamp);
+        self.job = Some(job);
+    }
 }
 
 /// The queue that takes.
@@ -21,23 +45,47 @@ pub(super) struct OutputQueue<P> {
     pub(super) streaming: bool,
     /// It is to be stopped.
     pub(super) stop: bool,
-    /// By number: what the driver has.
-    pub(super) slots: Vec<Option<Job<P>>>,
+    /// How many buffers to ask for.
+    pub(super) ask: u32,
+    /// How many of them the driver has at most.
+    pub(super) depth: usize,
+    /// By number.
+    pub(super) slots: Vec<InputSlot<P>>,
     /// What it has not been given yet, in order.
     pub(super) pending: VecDeque<Job<P>>,
 }
 
 impl<P> OutputQueue<P> {
-    pub(super) fn new() -> Self {
-        Self { configured: false, streaming: false, stop: false, slots: Vec::new(), pending: VecDeque::new() }
+    pub(super) fn new(depth: u32) -> Self {
+        Self {
+            configured: false,
+            streaming: false,
+            stop: false,
+            ask: depth,
+            depth: depth as usize,
+            slots: Vec::new(),
+            pending: VecDeque::new(),
+        }
     }
 
     pub(super) fn with_driver(&self) -> usize {
-        self.slots.iter().flatten().count()
+        self.slots.iter().filter(|slot| slot.job.is_some()).count()
     }
 
-    pub(super) fn free(&self) -> Option<u32> {
-        self.slots.iter().position(Option::is_none).map(|index| index as u32)
+    /// Whether the driver has as much as it is to have.
+    pub(super) fn is_full(&self) -> bool {
+        self.with_driver() >= self.depth.min(self.slots.len())
+    }
+
+    /// The buffer for the next input: the one that had the same memory before, for the driver
+    /// has that mapped; else the one that has not been used for the longest time.
+    pub(super) fn free_for(&self, memory: u64) -> Option<u32> {
+        if self.is_full() {
+            return None;
+        }
+        let free = self.slots.iter().enumerate().filter(|(_, slot)| slot.job.is_none());
+        let best = free.min_by_key(|(_, slot)| (slot.memory != memory, slot.used));
+        best.map(|(index, _)| index as u32)
     }
 
     /// The node is closed: nothing of it is left but what is still to come.

@@ -82,8 +82,7 @@ impl<P> Machine<P> {
         if self.stopping != Stopping::No || self.drains_without_capture() {
             return Some(if self.ledger.is_empty() { Owed::LastOfDrain } else { Owed::Progress });
         }
-        let full = self.output.with_driver() > 0 && self.output.free().is_none();
-        let waiting = full && !self.output.pending.is_empty();
+        let waiting = self.output.with_driver() > 0 && self.output.is_full() && !self.output.pending.is_empty();
         // Codecs may keep what they have until there is more; a converter may not.
         let keeps = self.role == Role::Converter && self.output.with_driver() > 0;
         (waiting || keeps || (self.all_fed() && !self.ledger.is_empty())).then_some(Owed::Progress)
@@ -189,7 +188,7 @@ impl<P> Machine<P> {
     /// OUTPUT is stopped: what the driver had is ours again. What it has not answered is lost,
     /// except a picture that it has not returned yet, for that can be given to it once more.
     pub(super) fn take_inputs_back(&mut self) {
-        let jobs: Vec<_> = self.output.slots.iter_mut().filter_map(Option::take).collect();
+        let jobs: Vec<_> = self.output.slots.iter_mut().filter_map(|slot| slot.job.take()).collect();
         if self.flushing {
             drop(self.ledger.close());
             return;

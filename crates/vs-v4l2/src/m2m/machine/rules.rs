@@ -45,7 +45,7 @@ impl<P> Machine<P> {
             return Some(Command::Configure(side));
         }
         if self.output.slots.is_empty() {
-            return Some(Command::Allocate(Side::Output, self.settings.output_buffers));
+            return Some(Command::Allocate(Side::Output, self.output.ask));
         }
         // A decoder needs OUTPUT running to learn what CAPTURE will be.
         let output_on = (!self.output.streaming).then_some(Command::StreamOn(Side::Output));
@@ -87,7 +87,7 @@ impl<P> Machine<P> {
         let job = self.output.pending.front()?;
         // What comes after a drain waits for its end.
         let is_its_turn = self.drains.front().is_none_or(|mark| job.stamp < *mark);
-        let index = self.output.free()?;
+        let index = self.output.free_for(job.memory)?;
         let fits = is_its_turn && self.stopping == Stopping::No && self.output.streaming;
         fits.then_some(Command::QueueOutput { index, stamp: job.stamp })
     }

@@ -155,15 +155,31 @@ fn a_caller_that_holds_everything_is_waited_for() {
 fn more_than_the_driver_has_buffers_for_is_not_taken() {
     let mut machine = Machine::new(Role::Encoder, SETTINGS);
     for token in 0..4 {
-        assert!(machine.submit(0, token, ()).is_ok());
+        assert!(machine.submit(0, token, (0, ())).is_ok());
     }
-    assert_eq!(machine.submit(0, 4, ()), Err((Refusal::Full, ())));
+    assert_eq!(machine.submit(0, 4, (0, ())), Err((Refusal::Full, ())));
+}
+
+#[test]
+fn imported_memory_comes_back_to_the_buffer_that_has_it_mapped() {
+    let mut rig = Rig::new(Role::Encoder, &[], 0, 0x200);
+    rig.memories = 8;
+    rig.fake.slots = 16;
+    rig.feed(200);
+    rig.finish();
+    assert_eq!((rig.fake.mappings, rig.done.len()), (8, 200));
+    // With fewer buffers than memories it works all the same.
+    let mut rig = Rig::new(Role::Encoder, &[], 0, 0x200);
+    rig.memories = 8;
+    rig.feed(200);
+    rig.finish();
+    assert_eq!((rig.fake.mappings, rig.done.len()), (200, 200));
 }
 
 #[test]
 fn a_busy_device_is_said_to_be_busy_at_once() {
     let mut machine = Machine::<()>::new(Role::Encoder, SETTINGS);
-    machine.submit(0, 7, ()).unwrap();
+    machine.submit(0, 7, (0, ())).unwrap();
     machine.answer(0, Command::Open, Err(rustix::io::Errno::BUSY));
     let outputs: Vec<_> = std::iter::from_fn(|| machine.next_output()).collect();
     assert_eq!(outputs[1..], [Output::Failed(Failure::Busy)]);

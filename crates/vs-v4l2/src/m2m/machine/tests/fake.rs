@@ -17,6 +17,8 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) token: u64,
+    /// The name of its memory; 0 if it is copied.
+    pub(super) memory: u64,
     /// Stands for its resolution: a decoder's CAPTURE must be set up for it.
     pub(super) resolution: u8,
 }
@@ -129,6 +131,12 @@ pub(super) struct Fake {
     faults: BTreeSet<Fault>,
     /// How often it misbehaves in all.
     budget: u32,
+    /// How many input buffers it would like to have.
+    pub(super) slots: u32,
+    /// By input buffer: the memory that it has mapped.
+    pub(super) mapped: Vec<u64>,
+    /// How often it had to map another one.
+    pub(super) mappings: u32,
     /// A xorshift generator's state.
     noise: u64,
     pub(super) open: bool,
@@ -177,6 +185,9 @@ impl Fake {
             role,
             faults: faults.iter().copied().collect(),
             budget,
+            slots: 0,
+            mapped: vec![0; 32],
+            mappings: 0,
             noise: seed | 1,
             open: false,
             opened: 0,
@@ -295,6 +306,7 @@ impl Fake {
         self.noise = old.noise;
         self.opened = old.opened;
         self.delay = old.delay;
+        self.slots = old.slots;
         self.delivered = old.delivered;
         self.tripped = old.tripped;
         self.dead = old.dead && self.has(Fault::Gone);
@@ -315,7 +327,7 @@ impl Fake {
             }
             _ => {}
         }
-        Ok(Reply::Configured { min_buffers: if side == Side::Capture { 2 } else { 1 } })
+        Ok(Reply::Configured { min_buffers: if side == Side::Capture { 2 } else { 1 }, slots: self.slots })
     }
 
     fn allocate(&mut self, side: Side, count: u32) -> Answer {
@@ -400,6 +412,9 @@ impl Fake {
             return Err(Errno::NODEV);
         }
         self.output.has.insert(index);
+        if std::mem::replace(&mut self.mapped[index as usize], item.memory) != item.memory {
+            self.mappings += 1;
+        }
         self.inputs.push_back(Input { index, stamp, item: Rc::downgrade(item) });
         Ok(Reply::Done)
     }

@@ -47,19 +47,30 @@ struct Schedule {
     budget: u32,
     seed: u64,
     generous: bool,
+    /// Memories that inputs lie in, and buffers that the driver would like to have for them.
+    imports: (u64, u32),
     ops: Vec<Op>,
 }
 
 fn schedule(faults: usize) -> impl Strategy<Value = Schedule> {
     let faults = prop::collection::vec(prop::sample::select(FAULTS), 0..=faults);
     let ops = prop::collection::vec(op(), 1..120);
-    (role(), faults, 0..6u32, any::<u64>(), any::<bool>(), ops)
-        .prop_map(|(role, faults, budget, seed, generous, ops)| Schedule { role, faults, budget, seed, generous, ops })
+    let manner = (any::<u64>(), any::<bool>(), (0..9u64, 0..20u32));
+    (role(), faults, 0..6u32, manner, ops).prop_map(|(role, faults, budget, (seed, generous, imports), ops)| Schedule {
+        role,
+        faults,
+        budget,
+        seed,
+        generous,
+        imports,
+        ops,
+    })
 }
 
 fn run(schedule: &Schedule) -> Rig {
     let mut rig = Rig::new(schedule.role, &schedule.faults, schedule.budget, schedule.seed);
     rig.generous = schedule.generous;
+    (rig.memories, rig.fake.slots) = schedule.imports;
     rig.pump();
     for op in &schedule.ops {
         match *op {

@@ -28,6 +28,8 @@ pub(super) struct Rig {
     role: Role,
     pub(super) now: u64,
     pub(super) resolution: u8,
+    /// The memories that inputs lie in, in turn; 0 if they are copied.
+    pub(super) memories: u64,
     pub(super) fates: BTreeMap<u64, Fate>,
     /// For each drain that has not ended: the tokens below this one come before its end.
     drains: Vec<u64>,
@@ -56,6 +58,7 @@ impl Rig {
             role,
             now: START_NS,
             resolution: 1,
+            memories: 0,
             fates: BTreeMap::new(),
             drains: Vec::new(),
             flushes: 0,
@@ -143,8 +146,9 @@ impl Rig {
 
     pub(super) fn submit(&mut self) -> bool {
         let token = self.fates.len() as u64 + 1;
-        let item = Rc::new(Item { token, resolution: self.resolution });
-        let taken = self.machine.submit(self.now, token, item).is_ok();
+        let memory = if self.memories == 0 { 0 } else { 1 + token % self.memories };
+        let item = Rc::new(Item { token, memory, resolution: self.resolution });
+        let taken = self.machine.submit(self.now, token, (memory, item)).is_ok();
         if taken {
             self.fates.insert(token, Fate::Open);
         }
