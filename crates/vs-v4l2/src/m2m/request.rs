@@ -88,13 +88,15 @@ impl DecoderRequest {
 pub struct EncoderRequest {
     /// The codec.
     pub coded: FourCc,
-    /// How the pictures come.
+    /// How the pictures come. One of another size or pixel format is refused: it takes another
+    /// session.
     pub source: Arc<Format>,
     /// Frames per second; [`Rate::UNKNOWN`] leaves it to the driver.
     pub rate: Rate,
     /// Whether the device is to read the pictures where they are (DmaBufs only). If the driver
     /// wants them laid out differently they are copied all the same:
-    /// [`Session::imports`](super::Session::imports) says which.
+    /// [`Session::imports`](super::Session::imports) says which. A device that cannot reach
+    /// their memory refuses each of them ([`LossCause::Refused`](super::LossCause::Refused)).
     pub import: bool,
     /// What to set, in this order. What the device does not have is left out.
     pub controls: Vec<(EncoderControl, i64)>,

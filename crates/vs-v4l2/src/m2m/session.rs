@@ -386,6 +386,12 @@ mod tests {
     use crate::node::NodeError;
 
     #[test]
+    fn a_session_may_move_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Session>();
+    }
+
+    #[test]
     fn what_is_no_codec_says_so() {
         let error = |path: &str| Session::decoder(Path::new(path), &DecoderRequest::new(FourCc::H264)).err().unwrap();
         assert!(matches!(error("/dev/null"), OpenSessionError::Node(NodeError::NotV4l2 { .. })));

@@ -98,6 +98,7 @@ impl Device {
         match (payload, &self.taken) {
             (Payload::Frame(frame), Some(_)) if self.imports => self.queue_import(buffer, frame),
             (Payload::Frame(frame), Some(taken)) => {
+                self.check_picture(frame)?;
                 let memories = self.inputs.get_mut(index as usize).ok_or(Errno::INVAL)?;
                 pictures::copy(frame, taken, memories)?;
                 let used: Vec<u64> = (0..memories.len()).map(|memory| taken.memory_size(memory)).collect();
@@ -130,11 +131,18 @@ impl Device {
         self.on(Side::Output, |fd, queue| sys::enqueue_input(fd, queue, buffer, &memories))
     }
 
-    fn queue_import(&self, buffer: (u32, u64), frame: &Frame) -> Result<(), Errno> {
+    /// A picture of another size or format is another session's; returns what it has to be.
+    fn check_picture(&self, frame: &Frame) -> Result<&Format, Errno> {
         let (source, _) = self.plan.source().ok_or(Errno::INVAL)?;
-        let same = frame.format().planes == source.planes && frame.format().fourcc == source.fourcc;
+        let shape = |format: &Format| (format.fourcc, format.width, format.height);
+        if shape(frame.format()) == shape(source) { Ok(source) } else { Err(Errno::INVAL) }
+    }
+
+    fn queue_import(&self, buffer: (u32, u64), frame: &Frame) -> Result<(), Errno> {
+        let source = self.check_picture(frame)?;
         let all = frame.buffer().memories();
-        if !same || all.iter().any(|memory| memory.kind() != MemoryKind::DmaBuf) {
+        let elsewhere = frame.format().planes != source.planes;
+        if elsewhere || all.iter().any(|memory| memory.kind() != MemoryKind::DmaBuf) {
             return Err(Errno::INVAL);
         }
         let wanted = self.taken.as_ref().ok_or(Errno::INVAL)?;
