@@ -171,6 +171,32 @@ impl Format {
         })
     }
 
+    /// A format of access units of which none has more than `largest` bytes. The parameter sets, if
+    /// they are known, are still to be added.
+    ///
+    /// # Errors
+    /// [`FormatError::Size`], or [`FormatError::Layout`] if `fourcc` is not that of a codec.
+    pub fn coded(fourcc: FourCc, width: u32, height: u32, rate: Rate, largest: u32) -> Result<Self, FormatError> {
+        if !fourcc.is_coded() {
+            return Err(FormatError::Layout(fourcc));
+        }
+        check_size(width, height)?;
+        let mut layouts = [PlaneLayout::default(); MAX_PLANES];
+        layouts[0].size = largest;
+        Ok(Self {
+            fourcc,
+            width,
+            height,
+            rate,
+            field: Field::PROGRESSIVE,
+            rotation: 0,
+            modifier: MODIFIER_LINEAR,
+            color: Colorimetry::BT601,
+            planes: Planes { layouts, count: 1 },
+            parameter_sets: Arc::from([]),
+        })
+    }
+
     /// The planes of a contiguous picture whose first plane has rows of `stride` bytes: how
     /// V4L2 drivers place the chroma of single-memory formats (kernel doc, "YUV Formats",
     /// "Semi Planar" and "Fully Planar": chroma stride follows from luma's).

@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
-use vs_frame::BufferId;
 use vs_frame::clock::monotonic_ns;
+use vs_frame::{BufferId, FrameFlags};
 
 use super::by_reason::{Revocations, Skips};
 use super::departures::Departure;
@@ -21,7 +21,7 @@ use super::stats::{ClientSnapshot, Dialect};
 use crate::book::{ClientKey, LeaseBook};
 use crate::histogram::Histogram;
 use crate::unlock_page::HostPage;
-use crate::wire::{GoodbyeReason, Mode, SkipReason};
+use crate::wire::{FrameEvent, GoodbyeReason, Mode, SkipReason};
 
 /// Control messages kept for a client whose socket is full. One that has not read as many
 /// state changes, revocations and answers as this has stopped working.
@@ -72,6 +72,8 @@ pub(super) struct Client {
     /// Why it did not get the newest frame; it gets it when that passes. The skip counts when
     /// a newer frame is there, so that no counter ever goes back.
     pub(super) behind: Option<SkipReason>,
+    /// Why it has missed what came before the next frame; `None` if it has missed nothing.
+    pub(super) gap: Option<SkipReason>,
     /// What the poller tells of it; set by [`Client::set_watch`] only.
     pub(super) watch: Watch,
     /// A lease of it was revoked and it has said nothing since: it gets no frame that it
@@ -113,6 +115,7 @@ impl Client {
             known: Vec::new(),
             last_serial: 0,
             behind: None,
+            gap: None,
             page: None,
             watch: Watch::Messages,
             suspended: false,
@@ -198,6 +201,17 @@ impl Client {
         if let Some(page) = &mut self.page {
             page.hush();
         }
+    }
+
+    /// It does not get the newest frame now.
+    pub(super) fn fall_behind(&mut self, reason: SkipReason) {
+        (self.behind, self.gap) = (Some(reason), Some(reason));
+    }
+
+    /// Whether an access unit makes sense to it: it is a keyframe, or follows what it got last.
+    pub(super) fn can_decode(&self, event: &FrameEvent) -> bool {
+        let flags = FrameFlags::from_bits_retain(event.flags.get());
+        flags.contains(FrameFlags::KEYFRAME) || (self.last_serial > 0 && self.last_serial + 1 == event.serial.get())
     }
 
     /// There is a newer frame than the one that it is behind with, or it goes: it has missed

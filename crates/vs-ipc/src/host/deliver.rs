@@ -25,6 +25,8 @@ const NEWEST_MAX_AGE_NS: u64 = 100 * NS_PER_MS;
 struct Terms {
     now_ns: u64,
     lifespan_ns: u64,
+    /// It is an access unit, which may need the ones before it.
+    coded: bool,
 }
 
 /// What one client's delivery came to.
@@ -33,6 +35,8 @@ enum Delivery {
     Skipped(SkipReason),
     /// Skipped, and the socket must say when it has room.
     Full,
+    /// An access unit that needs one which the client has not got.
+    Undecodable,
     Gone,
 }
 
@@ -78,19 +82,25 @@ impl Host {
 
     fn deliver_to_all(&mut self, serial: u64) {
         let mut gone = Vec::new();
-        let Some(event) = self.book.frame(serial).map(|published| frame_event(serial, published)) else { return };
-        let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.lifespan_ns() };
+        let Some(published) = self.book.frame(serial) else { return };
+        let (event, coded) = (frame_event(serial, published), published.frame.format().is_coded());
+        let terms = Terms { now_ns: event.publish_ns.get(), lifespan_ns: self.lifespan_ns(), coded };
         let mut missed = Vec::new();
         for (key, client) in &mut self.clients {
             self.totals.skipped.count_all(client.settle());
             match deliver(&mut self.book, client, event, terms) {
                 Delivery::Done => self.totals.delivered += 1,
                 Delivery::Skipped(reason) => {
-                    client.behind = Some(reason);
+                    client.fall_behind(reason);
                     missed.push(key);
                 }
+                Delivery::Undecodable => {
+                    // What one missed unit costs up to the next keyframe, it costs for its reason.
+                    client.behind = client.gap;
+                    self.keyframe_wanted = true;
+                }
                 Delivery::Full => {
-                    client.behind = Some(SkipReason::NotReading);
+                    client.fall_behind(SkipReason::NotReading);
                     client.set_watch(&self.poller, key, Watch::MessagesAndRoom);
                 }
                 Delivery::Gone => gone.push(key),
@@ -110,7 +120,7 @@ impl Host {
     fn skip_for_all(&mut self) {
         for (_, client) in self.clients.iter_mut().filter(|(_, client)| client.identity.is_some()) {
             self.totals.skipped.count_all(client.settle());
-            client.behind = Some(SkipReason::Pool);
+            client.fall_behind(SkipReason::Pool);
             client.call();
         }
         self.collect();
@@ -122,7 +132,8 @@ impl Host {
         let (max_age_ns, lifespan_ns) = (self.newest_max_age_ns(), self.lifespan_ns());
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some((serial, published)) = self.book.newest() else { return };
-        let terms = Terms { now_ns: monotonic_ns(), lifespan_ns };
+        let coded = published.frame.format().is_coded();
+        let terms = Terms { now_ns: monotonic_ns(), lifespan_ns, coded };
         let fresh = terms.now_ns.saturating_sub(published.publish_ns) <= max_age_ns;
         if serial <= client.last_serial || !fresh {
             return;
@@ -134,9 +145,16 @@ impl Host {
                 self.totals.note_held(self.book.leases());
             }
             Delivery::Gone => self.give_up(key, Trouble::Closed),
+            Delivery::Undecodable => self.keyframe_wanted = true,
             // As before: it waits for the same thing, or the next frame will find out.
             Delivery::Skipped(_) | Delivery::Full => {}
         }
+    }
+
+    /// Whether a client of a coded stream can do nothing before the next keyframe: whoever encodes
+    /// had better make one. Asked once, it is forgotten.
+    pub fn take_keyframe_wish(&mut self) -> bool {
+        std::mem::take(&mut self.keyframe_wanted)
     }
 
     /// Beyond this the newest frame is stale.
@@ -254,6 +272,9 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
         return Delivery::Skipped(SkipReason::NotReading);
     }
     let (holder, mode, serial) = (identity.book, identity.mode, event.serial.get());
+    if terms.coded && !client.can_decode(&event) {
+        return Delivery::Undecodable;
+    }
     match mode {
         Mode::Leased => match lock(book, client, serial, terms.now_ns) {
             Ok(deadline_ns) => event.expires_ns = deadline_ns.into(),
@@ -282,7 +303,7 @@ fn deliver(book: &mut LeaseBook<Published>, client: &mut Client, mut event: Fram
                 book.promise(serial, event.expires_ns.get());
             }
             client.last_serial = serial;
-            client.behind = None;
+            (client.behind, client.gap) = (None, None);
             client.hush();
             client.delivered += 1;
             client.held_max = client.held_max.max(book.held(holder));

@@ -80,6 +80,8 @@ pub struct Host {
     /// Buffers that some client knows, to tell when one will not come again.
     buffers: Vec<(BufferId, Weak<Buffer>)>,
     totals: Totals,
+    /// Some client of a coded stream waits for a keyframe.
+    keyframe_wanted: bool,
     /// When pages are looked into although no frame comes.
     look_ns: Option<u64>,
     /// When clients that said too much are listened to again.
@@ -144,6 +146,7 @@ impl Host {
             state: (StreamState::Waiting, String::new()),
             buffers: Vec::new(),
             totals: Totals::default(),
+            keyframe_wanted: false,
             look_ns: None,
             listen_again_ns: None,
             listen_from: 0,
