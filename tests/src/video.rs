@@ -17,7 +17,7 @@ pub struct Probe {
     pub size: (u64, u64),
     /// Frames, counted by decoding all of them.
     pub frames: u64,
-    /// Duration in seconds.
+    /// Duration in seconds; 0 if the file does not say, as bare streams do not.
     pub duration: f64,
 }
 
@@ -44,7 +44,7 @@ pub fn probe(file: &Path) -> Probe {
         codec: stream["codec_name"].as_str().unwrap().to_owned(),
         size: (stream["width"].as_u64().unwrap(), stream["height"].as_u64().unwrap()),
         frames: number(&stream["nb_read_frames"]).unwrap() as u64,
-        duration: number(&answer["format"]["duration"]).unwrap(),
+        duration: number(&answer["format"]["duration"]).unwrap_or(0.0),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc, watch};
+use vs_codec::EncoderConfig;
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use crate::config::load::Loaded;
@@ -20,8 +21,10 @@ use crate::controls::ControlBook;
 use crate::devices::Devices;
 use crate::devices::watch::Found;
 use crate::recording::{RecordError, RecordOptions, Recording};
-use crate::rendition::Renditions;
+use crate::rendition::{Rendition, Renditions};
 use crate::stream::camera::CameraPlan;
+use crate::stream::coded::CodedPlan;
+use crate::stream::directory::{Directory, Published};
 use crate::stream::handle::{HandleError, StreamSnapshot};
 use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
@@ -167,6 +170,15 @@ impl StreamEntry {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What it was before. Those that are made from it are told.
+    fn set_running(&self, running: Option<Running>, directory: &Directory) -> Option<Running> {
+        let published =
+            running.as_ref().map(|running| Published { handle: Arc::clone(&running.handle), status: self.status() });
+        let before = std::mem::replace(&mut *self.running(), running);
+        directory.note(&self.spec.name, published);
+        before
+    }
+
     /// What it is doing now.
     fn say(&self, state: StreamState, text: &str) {
         self.status.send_modify(|status| status.set_state(state, text));
@@ -208,7 +220,9 @@ pub struct Control {
     /// Woken when a stream has lost its last user.
     idled: Arc<Notify>,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
-    renditions: Renditions,
+    renditions: Arc<Renditions>,
+    /// Streams that others can be made from.
+    directory: Directory,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
     /// Never given twice: a late word about an old recording must not hit a new one.
     next_recording: AtomicU64,
@@ -239,7 +253,7 @@ impl Control {
             devices.iter().map(|(name, device)| (name.as_str().to_owned(), device.get_ref().matching.clone()));
         let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
             SourceSpec::Camera { device } => Some(device.clone()),
-            SourceSpec::Pattern | SourceSpec::Ipc { .. } => None,
+            SourceSpec::Pattern | SourceSpec::Ipc { .. } | SourceSpec::Coded { .. } => None,
         });
         let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
         let controls = ControlBook::new(state_dir);
@@ -252,7 +266,8 @@ impl Control {
             controls,
             idled: Arc::default(),
             streams,
-            renditions: Renditions::default(),
+            renditions: Arc::default(),
+            directory: Directory::default(),
             recordings: Mutex::default(),
             next_recording: AtomicU64::new(1),
         }
@@ -314,7 +329,7 @@ impl Control {
         let published = async {
             let (plan, handle) = (plan?, entry.spawn(&self.idled).await?);
             handle.open_on_demand(plan.clone()).await?;
-            *entry.running() = Some(Running { handle, plan });
+            entry.set_running(Some(Running { handle, plan }), &self.directory);
             anyhow::Ok(())
         };
         if let Err(error) = published.await {
@@ -434,7 +449,7 @@ impl Control {
                 return Ok(handle.hold().await?);
             }
             handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
-            *entry.running() = Some(Running { handle, plan });
+            entry.set_running(Some(Running { handle, plan }), &self.directory);
             return Ok(());
         }
         let handle = entry.spawn(&self.idled).await.map_err(|error| {
@@ -442,10 +457,10 @@ impl Control {
             entry.say(on_failure.state(), &text);
             ControlError::Failed(text)
         })?;
-        *entry.running() = Some(Running { handle: Arc::clone(&handle), plan: plan.clone() });
+        entry.set_running(Some(Running { handle: Arc::clone(&handle), plan: plan.clone() }), &self.directory);
         if let Err(error) = handle.open(plan, on_failure.is_patient()).await {
             if on_failure == OnFailure::Stop {
-                *entry.running() = None;
+                entry.set_running(None, &self.directory);
                 let stopped = handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await;
                 entry.say(StreamState::Stopped, &format!("could not be started: {error:#}"));
                 stopped?;
@@ -466,7 +481,7 @@ impl Control {
         let spec = &entry.spec;
         let before = current.map_or(spec.shape, |plan| match plan {
             Plan::Pattern { shape, .. } | Plan::Camera(CameraPlan { shape, .. }) => *shape,
-            Plan::Ipc(_) => Shape::default(),
+            Plan::Ipc(_) | Plan::Coded(_) => Shape::default(),
         });
         let (shape, buffers) = (wishes.over(before), spec.buffers);
         match &spec.source {
@@ -499,6 +514,16 @@ impl Control {
                     "stream '{name}' is taken as it comes from {path}: format, size and rate are chosen there"
                 )))
             }
+            SourceSpec::Coded { from, .. } if shape != Shape::default() => Err(ControlError::BadFormat(format!(
+                "stream '{}' shows what '{from}' shows: format, size and rate are chosen there",
+                spec.name
+            ))),
+            SourceSpec::Coded { from, encoder } => Ok(Plan::Coded(CodedPlan {
+                rendition: Rendition { stream: from.clone(), config: encoder.clone() },
+                renditions: Arc::clone(&self.renditions),
+                upstream: self.directory.look_at(from),
+                buffers,
+            })),
             SourceSpec::Ipc { path, locks } => Ok(Plan::Ipc(Subscription {
                 path: path.clone(),
                 locks: *locks,
@@ -527,7 +552,7 @@ impl Control {
 
     async fn stop(&self, entry: &StreamEntry, reason: GoodbyeReason, text: &str) -> Result<bool, ControlError> {
         let _changing = entry.changing.lock().await;
-        let Some(running) = entry.running().take() else { return Ok(false) };
+        let Some(running) = entry.set_running(None, &self.directory) else { return Ok(false) };
         let stopped = running.handle.stop(reason, text).await;
         self.recordings_of(&entry.spec.name).await;
         entry.say(StreamState::Stopped, text);
@@ -562,7 +587,8 @@ impl Control {
         } else if entry.state() != StreamState::Running {
             return Err(entry.no_frames());
         }
-        let recording = Recording::begin(&self.renditions, name, &handle, file, options).await;
+        let (from, handle, options) = self.recorded(&entry, handle, options)?;
+        let recording = Recording::begin(&self.renditions, &from, &handle, file, options).await;
         let recording = Arc::new(recording.map_err(|error| match error {
             RecordError::File(_) => ControlError::BadFile(error.to_string()),
             RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
@@ -571,6 +597,28 @@ impl Control {
         let number = self.next_recording.fetch_add(1, Ordering::Relaxed);
         self.lock_recordings().insert(number, Arc::clone(&recording));
         Ok((number, recording))
+    }
+
+    /// What is recorded for an entry: of a coded stream what it is made from, encoded as it is.
+    fn recorded(
+        &self,
+        entry: &StreamEntry,
+        handle: Arc<StreamHandle>,
+        mut options: RecordOptions,
+    ) -> Result<(String, Arc<StreamHandle>, RecordOptions), ControlError> {
+        let SourceSpec::Coded { from, encoder } = &entry.spec.source else {
+            return Ok((entry.spec.name.clone(), handle, options));
+        };
+        if options.encoder != EncoderConfig::default() && options.encoder != *encoder {
+            return Err(ControlError::BadFormat(format!(
+                "stream '{}' is coded already, as its configuration says: record '{from}' with a codec, bitrate or \
+                 keyframe interval of your own",
+                entry.spec.name
+            )));
+        }
+        options.encoder = encoder.clone();
+        let raw = self.stream(from)?.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
+        Ok((from.clone(), raw, options))
     }
 
     /// Forgets a recording that has ended.

@@ -25,4 +25,4 @@ mod software;
 pub use bitrate::Bitrate;
 pub use config::{Changes, EncoderConfig, KeyframeInterval, Level, Profile, Quality, RateControl};
 pub use encoder::{AccessUnit, BackendError, Effective, Encoder, FrameTag, Output, SubmitError};
-pub use open::{Backend, BackendKind, OpenError, open_encoder};
+pub use open::{Backend, BackendKind, OpenError, encodable, open_encoder};

@@ -87,7 +87,8 @@ pub enum OpenError {
     Backend(#[from] BackendError),
 }
 
-/// The codecs that can be encoded.
+/// The codecs that can be encoded here.
+#[must_use]
 pub fn encodable() -> &'static [FourCc] {
     if cfg!(feature = "software-h264") { &[FourCc::H264] } else { &[] }
 }

@@ -42,10 +42,12 @@ dicts! {
         state: String,
         /// Why it is in that state; empty if there is nothing to say.
         state_text: String,
-        /// What fills it: `pattern` or `camera`.
+        /// What fills it: `pattern`, `camera`, `ipc` or `coded`.
         source_kind: String,
         /// Object of the device that fills it, present or not; `/` if none does.
         device: OwnedObjectPath,
+        /// Name of the stream that it is made from; empty if it is made from none.
+        from: String,
         /// Path of its socket; empty while it is stopped.
         socket: String,
         /// Path of its socket for clients of libvideostream 2.x; empty if it has none, or is

@@ -70,13 +70,17 @@ pub trait Stream {
     #[zbus(property)]
     fn state_text(&self) -> zbus::Result<String>;
 
-    /// What fills it: `pattern` or `camera`.
+    /// What fills it: `pattern`, `camera`, `ipc` or `coded`.
     #[zbus(property)]
     fn source_kind(&self) -> zbus::Result<String>;
 
     /// Object of the device that fills it; `/` if none does, or it is absent.
     #[zbus(property)]
     fn device(&self) -> zbus::Result<OwnedObjectPath>;
+
+    /// Name of the stream that it is made from; empty if it is made from none.
+    #[zbus(property)]
+    fn from(&self) -> zbus::Result<String>;
 
     /// Path of its socket; empty while it is stopped.
     #[zbus(property)]

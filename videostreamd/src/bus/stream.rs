@@ -99,6 +99,14 @@ impl Stream {
     }
 
     #[zbus(property)]
+    fn from(&self) -> &str {
+        match &self.entry.spec.source {
+            SourceSpec::Coded { from, .. } => from,
+            _ => "",
+        }
+    }
+
+    #[zbus(property)]
     fn socket(&self) -> String {
         self.entry.socket().map(|path| path.display().to_string()).unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use super::load::{Loaded, read_text};
 use super::{Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
 use crate::bus::Address;
 use crate::devices::Match;
-use crate::stream::spec::StreamSpec;
+use crate::stream::spec::{SourceSpec, StreamSpec};
 
 const DOCUMENTED: &str = include_str!("../../../config/videostreamd.toml");
 
@@ -80,7 +80,7 @@ fn as_it_lies_it_changes_nothing() {
 #[test]
 fn every_option_can_be_switched_on() {
     let loaded = load(&switched_on());
-    assert_eq!(loaded.streams.len(), 3);
+    assert_eq!(loaded.streams.len(), 4);
     assert!(loaded.streams.iter().any(|stream| stream.always_on));
 }
 
@@ -113,13 +113,13 @@ fn the_defaults_that_it_names_are_the_defaults() {
     let Config { daemon, defaults, .. } = load(&switched_on()).config;
     assert_eq!(daemon.bus.map(|bus| bus.0), Some(Address::System));
     assert_eq!(daemon.socket_dir.as_deref(), Some(Path::new(DEFAULT_SOCKET_DIR)));
-    assert_eq!(defaults.buffers(), DEFAULT_BUFFERS);
+    assert_eq!(defaults.buffers(&SourceSpec::Pattern), DEFAULT_BUFFERS);
     assert_eq!(defaults.linger(), DEFAULT_LINGER);
 
     let built_in = HostOptions::new("a", "/a");
     let mut documented = built_in.clone();
     documented.mode = 0;
-    defaults.apply(&mut documented, None);
+    defaults.apply(&mut documented, &SourceSpec::Pattern, None);
     assert_eq!(format!("{documented:?}"), format!("{built_in:?}"));
 
     // A pattern that the file describes is the pattern that one gets unasked.

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the file to streams that can be started, or to a message with file, line and remedy.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
+use toml::Spanned;
+use vs_codec::{EncoderConfig, KeyframeInterval, RateControl};
 use vs_frame::CpuMemory;
 use vs_ipc::host::{HostOptions, VslOptions};
 use vs_ipc::vsl::wire::LOCKS_MAX;
 
 use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+
+type Streams = BTreeMap<SocketName, Spanned<Stream>>;
 
 /// Read if `--config` does not name another one.
 pub const DEFAULT_PATH: &str = "/etc/videostream/videostreamd.toml";
@@ -117,7 +122,8 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
     }
     let mut streams = Vec::new();
     for (name, stream) in &config.stream {
-        let checked = check(name, stream.get_ref(), &config.defaults, &socket_dir);
+        let checked = check_coded(name, stream.get_ref(), &config.stream)
+            .and_then(|()| check(name, stream.get_ref(), &config.defaults, &socket_dir));
         streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
     }
     Ok(Loaded { config, streams })
@@ -163,16 +169,54 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
     let pattern = stream.pattern.map(|_| SourceSpec::Pattern);
     let camera = stream.camera.clone().map(|device| SourceSpec::Camera { device });
     let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path, locks: locks(stream) });
-    let mut sources = [pattern, camera, ipc].into_iter().flatten();
+    let coded =
+        stream.from.as_ref().map(|from| SourceSpec::Coded { from: from.as_str().to_owned(), encoder: encoder(stream) });
+    if coded.is_none() && (stream.codec.is_some() || stream.bitrate.is_some() || stream.keyframe_interval.is_some()) {
+        return Err(format!("stream '{name}': codec, bitrate and keyframe-interval are for streams with from = \"…\""));
+    }
+    let mut sources = [pattern, camera, ipc, coded].into_iter().flatten();
     match (sources.next(), sources.next()) {
         (Some(source), None) => Ok(source),
         (None, _) => Err(format!(
-            "stream '{name}' has no source: add pattern = \"bars\", camera = \"cam0\" or ipc = \"/path/of/a/socket\""
+            "stream '{name}' has no source: add pattern = \"bars\", camera = \"cam0\", ipc = \"/path/of/a/socket\" or \
+             from = \"another stream\""
         )),
         (Some(_), Some(_)) => {
-            Err(format!("stream '{name}' has more than one source: keep one of pattern, camera and ipc"))
+            Err(format!("stream '{name}' has more than one source: keep one of pattern, camera, ipc and from"))
         }
     }
+}
+
+/// How a stream is encoded.
+fn encoder(stream: &Stream) -> EncoderConfig {
+    let default = EncoderConfig::default();
+    EncoderConfig {
+        codec: stream.codec.map_or(default.codec, |codec| codec.0),
+        rate_control: stream.bitrate.map(|bitrate| RateControl::Vbr(bitrate.0)),
+        keyframe_interval: stream
+            .keyframe_interval
+            .map_or(default.keyframe_interval, |period| KeyframeInterval::Time(period.0.ns())),
+        ..default
+    }
+}
+
+/// What is encoded is taken as it is, from a stream of pictures, and only if it can be encoded.
+fn check_coded(name: &SocketName, stream: &Stream, streams: &Streams) -> Result<(), String> {
+    let Some(from) = &stream.from else { return Ok(()) };
+    if stream.format.is_some() || stream.size.is_some() || stream.rate.is_some() || stream.vsl.is_some() {
+        return Err(format!(
+            "stream '{name}': format, size, rate and vsl are for pictures; leave them out, or set them for '{from}'"
+        ));
+    }
+    if from == name || streams.get(from).is_some_and(|from| from.get_ref().from.is_some()) {
+        return Err(format!("stream '{name}': '{from}' is coded itself: name a stream of pictures in from"));
+    }
+    let codec = encoder(stream).codec;
+    if !vs_codec::encodable().contains(&codec) {
+        let known: Vec<_> = vs_codec::encodable().iter().map(|codec| codec.to_string()).collect();
+        return Err(format!("stream '{name}': there is no encoder for {codec}, only for {}", known.join(", ")));
+    }
+    Ok(())
 }
 
 /// Frames to lock at once at a host of libvideostream.
@@ -225,14 +269,14 @@ fn spec(
     socket_dir: &Path,
 ) -> StreamSpec {
     let mut host = HostOptions::new(name.as_str(), socket_dir.join(name.as_str()));
-    publication.apply(&mut host, group);
+    publication.apply(&mut host, &source, group);
     host.vsl = stream.vsl.clone().map(|path| VslOptions { path, mode: host.mode, group });
     let memory = match stream.memory.as_ref().map_or(CpuMemory::Memfd, |memory| memory.0.0.clone()) {
         // Clients of libvideostream map for writing or not at all.
         CpuMemory::Memfd if host.vsl.is_some() => CpuMemory::WritableMemfd,
         memory => memory,
     };
-    let spares = publication.spares(&source);
+    let (buffers, spares) = (publication.buffers(&source), publication.spares(&source));
     StreamSpec {
         name: name.as_str().to_owned(),
         source,
@@ -244,7 +288,7 @@ fn spec(
         memory,
         always_on: stream.always_on,
         linger: publication.linger(),
-        buffers: publication.buffers(),
+        buffers,
         spares,
         host,
     }
@@ -315,6 +359,12 @@ mod tests {
             ("[stream.a]\npattern = \"bars\"\nformat = \"NM12\"\nvsl = \"/run/a\"\n", "one only"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"GREY\"\nvsl = \"/run/a\"\n", "leave vsl out"),
             ("[stream.a]\nipc = \"/tmp/x\"\ncamera = \"cam0\"\n", "more than one source"),
+            ("[stream.a]\nfrom = \"a\"\n", "coded itself"),
+            ("[stream.a]\nfrom = \"b\"\n[stream.b]\nfrom = \"c\"\n", "'b' is coded itself"),
+            ("[stream.a]\nfrom = \"b\"\nsize = \"64x64\"\n", "set them for 'b'"),
+            ("[stream.a]\nfrom = \"b\"\ncodec = \"VP80\"\n", "no encoder for VP80"),
+            ("[stream.a]\ncamera = \"cam0\"\nbitrate = \"5M\"\n", "for streams with from"),
+            ("[stream.a]\nfrom = \"b\"\nbitrate = \"0\"\n", "v.toml:3:11: "),
             ("[stream.a]\nipc = \"tmp/x\"\n", "whole path"),
             ("[stream.a]\nipc = \"/tmp/x\"\nrate = 30\n", "chosen where ipc leads to"),
             ("[stream.a]\nipc = \"/tmp/x\"\nmemory = \"memfd\"\n", "memory is for patterns"),

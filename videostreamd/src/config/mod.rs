@@ -18,6 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use value::{Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
+use vs_codec::Bitrate;
 use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
@@ -89,6 +90,14 @@ pub struct Stream {
     pub camera: Option<String>,
     /// Another host's stream, by the path of its socket.
     pub ipc: Option<PathBuf>,
+    /// Another stream of this daemon, by its name, to be encoded.
+    pub from: Option<SocketName>,
+    /// How it is encoded.
+    pub codec: Option<Quoted<FourCc>>,
+    /// Bits per second on average.
+    pub bitrate: Option<Quoted<Bitrate>>,
+    /// How far keyframes are apart at most.
+    pub keyframe_interval: Option<Quoted<Period>>,
     /// Runs from the start of the daemon, used or not.
     #[serde(default)]
     pub always_on: bool,
@@ -171,6 +180,16 @@ pub struct Publication {
 /// daemon's own consumers, and some for clients that work on frames of different age.
 pub const DEFAULT_BUFFERS: usize = 12;
 
+/// Buffers of a coded stream whose configuration does not say. An access unit is small, and to miss
+/// one costs all up to the next keyframe: so there are as many as there can be.
+pub const DEFAULT_CODED_BUFFERS: usize = 32;
+
+/// Access units that a client may hold which does not ask for a number, for the same reason.
+pub const DEFAULT_CODED_CREDITS: u16 = 8;
+
+/// The most that it may hold, whatever it asks for.
+pub const DEFAULT_CODED_CREDITS_MAX: u16 = 13;
+
 /// Frames to lock at once at a host of libvideostream, for a stream that does not say. The
 /// protocol does not tell how many such a host has; 8 is its default, and whoever locks all of
 /// them stops it. So it is half of those.
@@ -210,8 +229,12 @@ impl Publication {
     }
 
     /// Buffers of the stream.
-    pub fn buffers(&self) -> usize {
-        self.buffers.map_or(DEFAULT_BUFFERS, |buffers| buffers.0 as usize)
+    pub fn buffers(&self, source: &SourceSpec) -> usize {
+        let unasked = match source {
+            SourceSpec::Coded { .. } => DEFAULT_CODED_BUFFERS,
+            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } => DEFAULT_BUFFERS,
+        };
+        self.buffers.map_or(unasked, |buffers| buffers.0 as usize)
     }
 
     /// Buffers that it may have beyond those, for as long as readers hold many.
@@ -221,6 +244,8 @@ impl Publication {
             SourceSpec::Camera { .. } => DEFAULT_CAMERA_SPARES,
             // The buffers are another host's.
             SourceSpec::Ipc { .. } => 0,
+            // They are small.
+            SourceSpec::Coded { .. } => 0,
         };
         self.spares.map_or(unasked, |spares| spares.0 as usize)
     }
@@ -231,7 +256,10 @@ impl Publication {
     }
 
     /// Writes the options into those of a host.
-    pub fn apply(&self, options: &mut HostOptions, group: Option<u32>) {
+    pub fn apply(&self, options: &mut HostOptions, source: &SourceSpec, group: Option<u32>) {
+        if let SourceSpec::Coded { .. } = source {
+            (options.credits, options.credits_max) = (DEFAULT_CODED_CREDITS, DEFAULT_CODED_CREDITS_MAX);
+        }
         if let Some(mode) = self.socket_mode {
             options.mode = mode.0.0;
         }

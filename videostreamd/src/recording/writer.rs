@@ -13,7 +13,7 @@ use vs_mux::mp4::{self, FileSink, Mp4Writer, Options, Rotation, TrackConfig, Wri
 use vs_mux::{Codec, Colour};
 
 use super::{Counts, EndReason, Progress, RecordOptions, Summary};
-use crate::rendition::{Encoding, Session, SinkReceiver};
+use crate::rendition::{Coded, Encoding, Session, SinkReceiver};
 
 /// A stream that stands still must not keep frames back: what has waited this long goes to
 /// the file. The fragment length that the container uses by itself while frames come.
@@ -97,7 +97,7 @@ impl Recorder {
                     continue;
                 }
             };
-            let Some(unit) = unit else { return self.stream_ended() };
+            let Some(Coded { unit, .. }) = unit else { return self.stream_ended() };
             if self.is_beyond_limit(&unit) {
                 return (EndReason::Limit, None);
             }

@@ -16,7 +16,7 @@ use vs_codec::EncoderConfig;
 use crate::stream::StreamHandle;
 
 pub use session::{Encoding, Session};
-pub use sink::{Sink, SinkReceiver, sink};
+pub use sink::{Coded, Sink, SinkReceiver, sink};
 
 /// What makes two wishes the same rendition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use tokio::sync::watch;
-use vs_codec::{AccessUnit, Backend, Effective, Encoder, FrameTag, Output, SubmitError, open_encoder};
+use vs_codec::{Backend, Effective, Encoder, FrameTag, Output, SubmitError, open_encoder};
 
-use super::{Rendition, Sink};
+use super::{Coded, Rendition, Sink};
 use crate::stream::consumer::{Feed, FeedReceiver};
 
 /// What is known of the encoder.
@@ -44,7 +44,7 @@ impl Session {
         std::thread::Builder::new()
             .name(format!("enc-{}", rendition.stream))
             .spawn(move || {
-                let mut worker = Worker { session: shared, rendition, encoder: None };
+                let mut worker = Worker { session: shared, rendition, encoder: None, effective: None };
                 worker.run(feed);
             })
             .context("cannot start a thread for the encoder")?;
@@ -78,12 +78,13 @@ impl Session {
     }
 
     fn anyone_awaits_keyframe(&self) -> bool {
-        self.lock().iter().flatten().any(Sink::awaits_keyframe)
+        // Each is asked, for each forgets what it has told.
+        self.lock().iter().flatten().filter(|sink| sink.awaits_keyframe()).count() > 0
     }
 
     /// Gives a unit to all sinks. Returns whether there is still one; if not, the session is
     /// over.
-    fn distribute(&self, unit: &AccessUnit) -> bool {
+    fn distribute(&self, unit: &Coded) -> bool {
         let mut list = self.lock();
         let Some(sinks) = &mut *list else { return false };
         sinks.retain_mut(|sink| sink.offer(unit));
@@ -102,6 +103,8 @@ struct Worker {
     session: Arc<Session>,
     rendition: Rendition,
     encoder: Option<Box<dyn Encoder>>,
+    /// What that encoder does.
+    effective: Option<Arc<Effective>>,
 }
 
 impl Drop for Worker {
@@ -179,7 +182,9 @@ impl Worker {
             Some(encoder) => encoder,
             None => {
                 let encoder = open_encoder(picture.frame.format(), &self.rendition.config, Backend::Auto)?;
-                self.session.encoding.send_replace(Encoding::Open(Arc::new(encoder.effective().clone())));
+                let effective = Arc::new(encoder.effective().clone());
+                self.effective = Some(Arc::clone(&effective));
+                self.session.encoding.send_replace(Encoding::Open(effective));
                 encoder
             }
         };
@@ -188,11 +193,11 @@ impl Worker {
 
     /// Passes on what has come out. Returns whether anybody is left.
     fn pass_on(&mut self) -> anyhow::Result<bool> {
-        let Some(encoder) = &mut self.encoder else { return Ok(true) };
+        let (Some(encoder), Some(effective)) = (&mut self.encoder, &self.effective) else { return Ok(true) };
         loop {
             match encoder.receive()? {
                 Output::AccessUnit(unit) => {
-                    if !self.session.distribute(&unit) {
+                    if !self.session.distribute(&Coded { unit, encoder: Arc::clone(effective) }) {
                         return Ok(false);
                     }
                 }

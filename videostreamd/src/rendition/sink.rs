@@ -2,20 +2,31 @@
 //! How access units reach one of those who want them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
-use vs_codec::AccessUnit;
+use vs_codec::{AccessUnit, Effective};
 
 /// Access units that may wait for a sink: about eight seconds of 30 fps, the time that a
 /// storage device may take to come back from a pause without a frame being lost.
 const QUEUE: usize = 256;
 
+/// An access unit and the encoder that it came from.
+#[derive(Debug, Clone)]
+pub struct Coded {
+    /// The unit.
+    pub unit: AccessUnit,
+    /// Another one when the pictures have changed their form.
+    pub encoder: Arc<Effective>,
+}
+
 /// The session's end.
 #[derive(Debug)]
 pub struct Sink {
-    sender: mpsc::Sender<AccessUnit>,
+    sender: mpsc::Sender<Coded>,
     dropped: Arc<AtomicU64>,
+    /// The receiver asks for a keyframe.
+    wish: Arc<AtomicBool>,
     /// Nothing can be decoded until the next keyframe.
     awaits_keyframe: bool,
     /// Whether it has had anything yet: what comes before its first keyframe is not lost.
@@ -26,34 +37,46 @@ pub struct Sink {
 #[derive(Debug)]
 pub struct SinkReceiver {
     /// The queue.
-    pub units: mpsc::Receiver<AccessUnit>,
+    pub units: mpsc::Receiver<Coded>,
     /// Access units that did not fit into it.
     pub dropped: Arc<AtomicU64>,
+    wish: Arc<AtomicBool>,
+}
+
+impl SinkReceiver {
+    /// Asks for a keyframe as soon as there can be one.
+    pub fn request_keyframe(&self) {
+        self.wish.store(true, Ordering::Relaxed);
+    }
+
+    /// Access units that did not fit into the queue so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
 }
 
 /// A sink that begins with a keyframe.
 pub fn sink() -> (Sink, SinkReceiver) {
     let (sender, units) = mpsc::channel(QUEUE);
-    let dropped = Arc::new(AtomicU64::new(0));
-    (
-        Sink { sender, dropped: Arc::clone(&dropped), awaits_keyframe: true, begun: false },
-        SinkReceiver { units, dropped },
-    )
+    let (dropped, wish) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let sink =
+        Sink { sender, dropped: Arc::clone(&dropped), wish: Arc::clone(&wish), awaits_keyframe: true, begun: false };
+    (sink, SinkReceiver { units, dropped, wish })
 }
 
 impl Sink {
-    /// Whether it can use nothing but a keyframe.
+    /// Whether it can use nothing but a keyframe, or asks for one. A wish is told once.
     pub fn awaits_keyframe(&self) -> bool {
-        self.awaits_keyframe
+        self.wish.swap(false, Ordering::Relaxed) || self.awaits_keyframe
     }
 
     /// Offers an access unit. Returns whether the sink still exists.
-    pub fn offer(&mut self, unit: &AccessUnit) -> bool {
-        if self.awaits_keyframe && !unit.keyframe {
+    pub fn offer(&mut self, coded: &Coded) -> bool {
+        if self.awaits_keyframe && !coded.unit.keyframe {
             self.dropped.fetch_add(u64::from(self.begun), Ordering::Relaxed);
             return !self.sender.is_closed();
         }
-        match self.sender.try_send(unit.clone()) {
+        match self.sender.try_send(coded.clone()) {
             Ok(()) => {
                 self.awaits_keyframe = false;
                 self.begun = true;
@@ -71,12 +94,16 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use vs_codec::FrameTag;
+    use vs_codec::{Backend, EncoderConfig, FrameTag, open_encoder};
+    use vs_frame::{Format, FourCc, Rate};
 
     use super::*;
 
-    fn unit(keyframe: bool) -> AccessUnit {
-        AccessUnit { data: Arc::from([]), tag: FrameTag::default(), dts_ns: 0, keyframe }
+    fn unit(keyframe: bool) -> Coded {
+        let format = Format::packed(FourCc::NV12, 64, 32, Rate::fps(30)).unwrap();
+        let encoder = open_encoder(&format, &EncoderConfig::default(), Backend::Auto).unwrap();
+        let unit = AccessUnit { data: Arc::from([]), tag: FrameTag::default(), dts_ns: 0, keyframe };
+        Coded { unit, encoder: Arc::new(encoder.effective().clone()) }
     }
 
     #[test]
@@ -84,8 +111,9 @@ mod tests {
         let (mut sink, mut receiver) = sink();
         assert!(sink.offer(&unit(false)));
         assert!(sink.offer(&unit(true)));
+        let follower = unit(false);
         for _ in 1..QUEUE {
-            sink.offer(&unit(false));
+            sink.offer(&follower);
         }
         assert_eq!(receiver.dropped.load(Ordering::Relaxed), 0);
         sink.offer(&unit(false));
@@ -94,7 +122,10 @@ mod tests {
         assert!(receiver.units.try_recv().is_err(), "a picture that nothing refers to");
         assert_eq!(receiver.dropped.load(Ordering::Relaxed), 2);
         sink.offer(&unit(true));
-        assert!(receiver.units.try_recv().is_ok_and(|unit| unit.keyframe));
+        assert!(receiver.units.try_recv().is_ok_and(|coded| coded.unit.keyframe));
+        assert!(!sink.awaits_keyframe());
+        receiver.request_keyframe();
+        assert!(sink.awaits_keyframe() && !sink.awaits_keyframe());
         drop(receiver);
         assert!(!sink.offer(&unit(true)));
     }

@@ -5,14 +5,17 @@
 //! So the data plane needs no locks, and a camera whose driver hangs takes nobody with it.
 //!
 //! * [`spec`]: what a stream is to be
-//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`])
+//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`])
 //! * [`thread`]: the loop; [`demand`]: when the source is to be open
 //! * [`consumer`]: how frames reach an encoder inside the daemon
-//! * [`handle`]: the thread, as seen from outside
+//! * [`handle`]: the thread, as seen from outside; [`directory`]: all of them, for those that are made
+//!   from others
 
 pub mod camera;
+pub mod coded;
 pub mod consumer;
 mod demand;
+pub mod directory;
 pub mod handle;
 pub mod ipc;
 pub mod pattern;

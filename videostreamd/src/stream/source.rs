@@ -7,6 +7,7 @@ use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryError, MemoryKind};
 use vs_ipc::wire::StreamState;
 
 use super::camera::{CameraPlan, CameraSource};
+use super::coded::{CodedPlan, CodedSource};
 use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
 use super::spec::{Shape, frames_for_clients};
@@ -29,6 +30,8 @@ pub enum Plan {
     Camera(CameraPlan),
     /// Take what another host publishes.
     Ipc(Subscription),
+    /// Encode another stream.
+    Coded(CodedPlan),
 }
 
 /// What came of waiting for a frame.
@@ -140,6 +143,8 @@ pub enum Source {
     Camera(Box<CameraSource>),
     /// Another host's stream.
     Ipc(Box<IpcSource>),
+    /// Another stream, encoded.
+    Coded(Box<CodedSource>),
 }
 
 impl Source {
@@ -158,6 +163,7 @@ impl Source {
                 CameraSource::open(plan.clone(), patient).map(|camera| Self::Camera(Box::new(camera)))
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
+            Plan::Coded(plan) => Ok(Self::Coded(Box::new(CodedSource::new(plan.clone())))),
         }
     }
 
@@ -170,6 +176,7 @@ impl Source {
             Self::Pattern(pattern) => pattern.next(serial).await,
             Self::Camera(camera) => Ok(camera.next().await),
             Self::Ipc(ipc) => Ok(ipc.next().await),
+            Self::Coded(coded) => coded.next().await,
         }
     }
 
@@ -179,6 +186,7 @@ impl Source {
             Self::Pattern(_) => (StreamState::Running, ""),
             Self::Camera(camera) => camera.state(),
             Self::Ipc(ipc) => ipc.state(),
+            Self::Coded(coded) => coded.state(),
         }
     }
 
@@ -189,13 +197,14 @@ impl Source {
             Self::Pattern(pattern) => Some((pattern.format(), pattern.memory())),
             Self::Camera(camera) => Some((camera.format()?, MemoryKind::DmaBuf)),
             Self::Ipc(_) => None,
+            Self::Coded(coded) => coded.format(),
         }
     }
 
     /// In which ways the device's answer differs from what was asked.
     pub fn adjustments(&self) -> Vec<String> {
         match self {
-            Self::Pattern(_) | Self::Ipc(_) => Vec::new(),
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
         }
     }
@@ -206,6 +215,7 @@ impl Source {
             Self::Pattern(pattern) => frames_for_clients(pattern.max_buffers()),
             Self::Camera(camera) => camera.frames_for_clients(),
             Self::Ipc(ipc) => ipc.frames_for_clients(),
+            Self::Coded(coded) => coded.frames_for_clients(),
         }
     }
 
@@ -216,6 +226,7 @@ impl Source {
             Self::Pattern(pattern) => pattern.trim(),
             Self::Camera(camera) => camera.trim(),
             Self::Ipc(_) => false,
+            Self::Coded(coded) => coded.trim(),
         }
     }
 
@@ -225,6 +236,7 @@ impl Source {
             Self::Pattern(pattern) => pattern.buffers(),
             Self::Camera(camera) => camera.buffers(),
             Self::Ipc(_) => BufferCounts::default(),
+            Self::Coded(coded) => coded.buffers(),
         }
     }
 
@@ -234,6 +246,7 @@ impl Source {
             Self::Pattern(pattern) => pattern.counts(),
             Self::Camera(camera) => camera.counts(),
             Self::Ipc(ipc) => ipc.counts(),
+            Self::Coded(coded) => coded.counts(),
         }
     }
 }

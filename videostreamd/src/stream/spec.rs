@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use vs_codec::EncoderConfig;
 use vs_frame::{CpuMemory, Format, FourCc, Rate};
 use vs_ipc::host::HostOptions;
 use vs_ipc::vsl::picture::{Picture, Untellable};
@@ -34,6 +35,13 @@ pub enum SourceSpec {
         /// Frames to hold at once if it is a host of libvideostream.
         locks: usize,
     },
+    /// Another stream of this daemon, encoded.
+    Coded {
+        /// Name of that stream.
+        from: String,
+        /// How.
+        encoder: EncoderConfig,
+    },
 }
 
 impl SourceSpec {
@@ -43,6 +51,7 @@ impl SourceSpec {
             Self::Pattern => "pattern",
             Self::Camera { .. } => "camera",
             Self::Ipc { .. } => "ipc",
+            Self::Coded { .. } => "coded",
         }
     }
 }
@@ -128,7 +137,9 @@ impl StreamSpec {
     /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
     pub fn with_budget(mut self) -> Self {
         self.host.frames = match self.source {
-            SourceSpec::Pattern | SourceSpec::Camera { .. } => frames_for_clients(self.buffers + self.spares),
+            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Coded { .. } => {
+                frames_for_clients(self.buffers + self.spares)
+            }
             // Until it has said how many it lends; the source sees to the rest.
             SourceSpec::Ipc { .. } => lent_frames_for_clients(self.buffers),
         };

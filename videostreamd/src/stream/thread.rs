@@ -279,12 +279,22 @@ impl StreamThread {
     fn on_frame(&mut self, frame: &Frame, until_ns: u64) {
         let serial = self.host.publish_until(frame.clone(), until_ns);
         self.consumers.retain(|consumer| consumer.offer(serial, frame));
+        self.pass_on_keyframe_wish();
         let Trouble { no_buffer, corrupt } = std::mem::take(&mut self.trouble);
         if no_buffer > 0 {
             tracing::info!(stream = self.name(), dropped = no_buffer, "there are buffers again");
         }
         if corrupt > 0 {
             tracing::info!(stream = self.name(), damaged = corrupt, "frames are whole again");
+        }
+    }
+
+    /// A client of a coded stream has come in the middle, or has lost its place.
+    fn pass_on_keyframe_wish(&mut self) {
+        if self.host.take_keyframe_wish()
+            && let Some(Source::Coded(coded)) = &mut self.source
+        {
+            coded.request_keyframe();
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Stream {
     pub state_text: Option<String>,
     pub source: String,
     pub device: Option<String>,
+    /// The stream that it is made from.
+    pub from: Option<String>,
     pub socket: Option<String>,
     pub format: Option<Format>,
     pub adjustments: Vec<String>,
@@ -68,6 +70,7 @@ impl From<&StreamInfo> for Stream {
             state_text: some_text(&info.state_text),
             source: info.source_kind.clone(),
             device,
+            from: some_text(&info.from),
             socket: some_text(&info.socket),
             format: Format::new(&info.format),
             adjustments: info.adjustments.clone(),
@@ -220,7 +223,7 @@ pub fn table(streams: &[Stream], output: &Output, details: bool) -> String {
     ]);
     for stream in streams {
         let of_format = |text: fn(&Format) -> String| stream.format.as_ref().map(text).unwrap_or_default();
-        let source = stream.device.as_ref().map(|device| format!("{} {device}", stream.source));
+        let source = stream.device.as_ref().or(stream.from.as_ref()).map(|name| format!("{} {name}", stream.source));
         let fps = stream.measured_fps.map(units::fps).unwrap_or_else(|| of_format(Format::fps));
         table.row([
             stream.name.clone(),
