@@ -8,7 +8,7 @@
 
 use v4l2r::bindings as v4l2;
 
-use super::control::{Control, ControlFlags};
+use super::control::{Control, ControlFlags, ControlKind, ControlValue};
 
 /// When a control is set among others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -80,16 +80,37 @@ pub(super) fn rulers<'a>(control: &Control, all: &'a [Control]) -> Vec<&'a Contr
     all.iter().filter(called).collect()
 }
 
-/// Whether a control has no effect, and stays so if `changed` are set with it.
-pub(super) fn is_ruled(control: &Control, all: &[Control], changed: &[&str]) -> bool {
+/// Whether a control has no effect when `changed` are set with it: an automatic among them decides,
+/// else it is as it was.
+pub(super) fn is_ruled(control: &Control, all: &[Control], changed: &[(&Control, ControlValue)]) -> bool {
     let rulers = rulers(control, all);
-    let freed = rulers.iter().any(|ruler| changed.contains(&ruler.name.as_str()));
-    control.flags.contains(ControlFlags::INACTIVE) && !freed
+    let mut decides = changed.iter().filter(|(ruler, _)| rulers.iter().any(|known| known.id == ruler.id)).peekable();
+    if decides.peek().is_none() {
+        return control.flags.contains(ControlFlags::INACTIVE);
+    }
+    decides.any(|(ruler, value)| rules(ruler, value, control))
+}
+
+/// Whether an automatic that is set to `value` rules a control.
+fn rules(auto: &Control, value: &ControlValue, control: &Control) -> bool {
+    let &ControlValue::Number(value) = value else { return false };
+    let iris = [v4l2::V4L2_CID_IRIS_ABSOLUTE, v4l2::V4L2_CID_IRIS_RELATIVE].contains(&control.id);
+    match auto.id {
+        // "Camera Control Reference": what is not automatic has the priority.
+        v4l2::V4L2_CID_EXPOSURE_AUTO => match u32::try_from(value) {
+            Ok(v4l2::v4l2_exposure_auto_type_V4L2_EXPOSURE_AUTO) => true,
+            Ok(v4l2::v4l2_exposure_auto_type_V4L2_EXPOSURE_SHUTTER_PRIORITY) => iris,
+            Ok(v4l2::v4l2_exposure_auto_type_V4L2_EXPOSURE_APERTURE_PRIORITY) => !iris,
+            _ => false,
+        },
+        // Of a driver's own menu nobody knows which entry is the manual one.
+        _ if auto.kind == ControlKind::Boolean || RULES.iter().any(|(known, _)| *known == auto.id) => value != 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::control::ControlKind;
     use super::super::samples::sample;
     use super::*;
 
@@ -129,8 +150,27 @@ mod tests {
     fn an_automatic_in_the_same_call_frees_what_it_rules() {
         let gain = Control { flags: ControlFlags::INACTIVE, ..control(v4l2::V4L2_CID_GAIN, "gain") };
         let all = [control(v4l2::V4L2_CID_AUTOGAIN, "gain_automatic"), gain];
-        assert!(is_ruled(&all[1], &all, &["gain"]));
-        assert!(!is_ruled(&all[1], &all, &["gain", "gain_automatic"]));
-        assert!(!is_ruled(&all[0], &all, &[]));
+        let ruled = |control: &Control, changed: &[(&Control, i64)]| {
+            let changed: Vec<_> = changed.iter().map(|(c, value)| (*c, ControlValue::Number(*value))).collect();
+            is_ruled(control, &all, &changed)
+        };
+        assert!(ruled(&all[1], &[(&all[1], 50)]));
+        assert!(!ruled(&all[1], &[(&all[1], 50), (&all[0], 0)]));
+        assert!(ruled(&all[1], &[(&all[1], 50), (&all[0], 1)]));
+        assert!(!ruled(&all[0], &[]));
+    }
+
+    #[test]
+    fn an_automatic_that_is_switched_on_rules_what_was_free() {
+        let all = [
+            control(v4l2::V4L2_CID_EXPOSURE_AUTO, "auto_exposure"),
+            control(v4l2::V4L2_CID_EXPOSURE_ABSOLUTE, "exposure_time_absolute"),
+            control(v4l2::V4L2_CID_IRIS_ABSOLUTE, "iris_absolute"),
+        ];
+        let ruled = |value: i64| {
+            let changed = [(&all[0], ControlValue::Number(value))];
+            (is_ruled(&all[1], &all, &changed), is_ruled(&all[2], &all, &changed))
+        };
+        assert_eq!([0, 1, 2, 3].map(ruled), [(true, true), (false, false), (false, true), (true, false)]);
     }
 }

@@ -48,9 +48,11 @@ pub(super) fn plan<'a>(
         if control.flags.contains(ControlFlags::GRABBED) {
             return Err(ControlError::Grabbed { name });
         }
-        if is_ruled(control, all, &names) {
+    }
+    for (control, _) in &steps {
+        if is_ruled(control, all, &steps) {
             let autos = rulers(control, all).iter().map(|ruler| ruler.name.clone()).collect();
-            return Err(ControlError::Inactive { name, autos });
+            return Err(ControlError::Inactive { name: control.name.clone(), autos });
         }
     }
     steps.sort_by_key(|(control, _)| (Rank::of(control), control.id));
@@ -109,6 +111,7 @@ mod tests {
             refused(&[("gain", "1")]),
             "control 'gain' is inactive: gain_automatic rules it; set that to manual first, or in the same call"
         );
+        assert!(refused(&[("gain", "1"), ("gain_automatic", "on")]).contains("gain_automatic rules it"));
         assert!(refused(&[("temperature", "1")]).contains("only tells it"));
         assert!(refused(&[("rotate", "90")]).contains("stop its stream"));
         assert!(refused(&[("brightness", "1"), ("Brightness", "2")]).contains("two values"));
