@@ -31,6 +31,8 @@ pub struct Presence {
     pub node: PathBuf,
     /// Another number each time that it has come.
     pub arrival: u64,
+    /// Where it sits, in its driver's words; `None` if it could not be asked.
+    pub bus: Option<String>,
 }
 
 /// A device's presence, and each change of it; `None` while it is not there.
@@ -174,7 +176,11 @@ impl Table {
         }
         for (name, found) in names.iter().zip(found).filter_map(|(name, found)| Some((name.as_ref()?, found))) {
             let entry = self.entries.entry(name.clone()).or_insert_with(Entry::absent);
-            let presence = Presence { node: found.info.node.devnode.clone(), arrival: found.arrival };
+            let presence = Presence {
+                node: found.info.node.devnode.clone(),
+                arrival: found.arrival,
+                bus: found.info.function.as_ref().ok().map(|function| function.bus.clone()),
+            };
             let same = entry.info.as_ref() == Some(&found.info);
             let came = entry.presence.borrow().as_ref() != Some(&presence);
             if came || !same {

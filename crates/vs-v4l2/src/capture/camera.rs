@@ -97,6 +97,9 @@ impl Camera {
     /// [`OpenError`]; the device is closed again then.
     pub fn open(devnode: &Path, request: &CaptureRequest) -> Result<Self, OpenError> {
         let (fd, capability) = node::open(devnode)?;
+        if request.bus.as_ref().is_some_and(|bus| *bus != capability.bus) {
+            return Err(OpenError::Another { devnode: devnode.to_owned(), bus: capability.bus });
+        }
         let planar = Planar::of(capability.caps).filter(|_| Direction::of(capability.caps) == Direction::Capture);
         let planar = planar.ok_or_else(|| OpenError::NotACamera { devnode: devnode.to_owned() })?;
         let request = request.within_bounds();

@@ -15,6 +15,14 @@ pub enum OpenError {
     /// Its node cannot be opened, or the driver refuses a basic request.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The node belongs to another device now.
+    #[error("{} belongs to another device now, at {bus}", devnode.display())]
+    Another {
+        /// The node.
+        devnode: PathBuf,
+        /// Where that one sits, in its driver's words.
+        bus: String,
+    },
     /// It is a V4L2 device, but not one that delivers pictures.
     #[error("{} is not a camera: it delivers no pictures", devnode.display())]
     NotACamera {

@@ -43,6 +43,10 @@ pub struct CaptureRequest {
     /// ([`Memory::writable`](vs_frame::Memory::writable)), for readers that map no other way.
     /// Whoever is given it can change the pictures that everybody sees.
     pub writable: bool,
+    /// Where the device sits, in its driver's words ([`Function::bus`](crate::Function::bus)): one that
+    /// sits elsewhere is left alone. A node's number can have gone to another device since it was
+    /// looked up.
+    pub bus: Option<String>,
 }
 
 impl CaptureRequest {
@@ -63,6 +67,7 @@ impl Default for CaptureRequest {
             spares: 0,
             floor: MIN_BUFFERS,
             writable: false,
+            bus: None,
         }
     }
 }

@@ -6,7 +6,6 @@
 //! reached, the frame that was just taken goes back instead of being published.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -17,6 +16,7 @@ use vs_v4l2::{Camera, CaptureError, CaptureRequest, Captured, Errno, StartError}
 
 use super::CameraPlan;
 use crate::controls::Watch;
+use crate::devices::Presence;
 use crate::stream::source::{BufferCounts, Counts, Event};
 use crate::stream::spec::{SOURCE_FLOOR, check_picture, frames_for_clients};
 
@@ -54,7 +54,8 @@ pub struct Capture {
 
 impl Capture {
     /// Must be called on the stream's runtime.
-    pub fn open(node: &Path, plan: &CameraPlan) -> anyhow::Result<Self> {
+    pub fn open(presence: &Presence, plan: &CameraPlan) -> anyhow::Result<Self> {
+        let node = &presence.node;
         let CameraPlan { shape, buffers, spares, vsl, .. } = *plan;
         let request = CaptureRequest {
             fourcc: shape.fourcc,
@@ -65,6 +66,7 @@ impl Capture {
             floor: SOURCE_FLOOR as u32,
             // Clients of libvideostream map for writing or not at all.
             writable: vsl,
+            bus: presence.bus.clone(),
         };
         let mut camera = Camera::open(node, &request)?;
         if vsl {
