@@ -4,10 +4,10 @@
 //! It holds the streams and recordings and says no in words. It knows nothing of D-Bus;
 //! [`bus`](crate::bus) translates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -117,8 +117,6 @@ pub struct StreamEntry {
     implicit: bool,
     /// Held while it is started or stopped, which can take as long as a driver likes.
     changing: tokio::sync::Mutex<()>,
-    /// Somebody has stopped it: it is not there for users until somebody starts it.
-    switched_off: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -130,14 +128,7 @@ struct Running {
 impl StreamEntry {
     fn new(spec: StreamSpec, implicit: bool) -> Arc<Self> {
         let status = watch::Sender::new(StreamStatus::stopped());
-        Arc::new(Self {
-            spec,
-            status,
-            running: Mutex::new(None),
-            implicit,
-            changing: tokio::sync::Mutex::default(),
-            switched_off: AtomicBool::new(false),
-        })
+        Arc::new(Self { spec, status, running: Mutex::new(None), implicit, changing: tokio::sync::Mutex::default() })
     }
 
     /// What it is doing, and every change of it.
@@ -217,6 +208,9 @@ pub struct Control {
     /// Learns which objects have come, gone or changed.
     objects: mpsc::UnboundedSender<Changed>,
     controls: ControlBook,
+    /// Streams that somebody has stopped, by name: they are there for nobody until somebody starts
+    /// them, also if their camera goes and comes back.
+    switched_off: Mutex<BTreeSet<String>>,
     /// Woken when a stream has lost its last user.
     idled: Arc<Notify>,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
@@ -264,6 +258,7 @@ impl Control {
             devices,
             objects,
             controls,
+            switched_off: Mutex::default(),
             idled: Arc::default(),
             streams,
             renditions: Arc::default(),
@@ -301,7 +296,7 @@ impl Control {
             if self.is_orphaned(&entry) {
                 // Whoever comes now is told that there is nothing.
                 let _ = self.stop(&entry, GoodbyeReason::StreamRemoved, "the camera is gone").await;
-            } else if !entry.spec.always_on && !entry.switched_off.load(Ordering::Relaxed) {
+            } else if !entry.spec.always_on && !self.switched_off().contains(&entry.spec.name) {
                 self.publish(&entry).await;
             }
         }))
@@ -400,6 +395,10 @@ impl Control {
         self.find_stream(&entry.spec.name).is_some_and(|known| Arc::ptr_eq(&known, entry))
     }
 
+    fn switched_off(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.switched_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_streams(&self) -> MutexGuard<'_, BTreeMap<String, Arc<StreamEntry>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -438,7 +437,7 @@ impl Control {
 
     async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
-        entry.switched_off.store(false, Ordering::Relaxed);
+        self.switched_off().remove(&entry.spec.name);
         let current = entry.running().clone();
         let idle = entry.status.borrow().idle;
         let used = current.as_ref().filter(|_| !idle);
@@ -541,7 +540,7 @@ impl Control {
     pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
         let entry = self.stream(name)?;
         let reason = GoodbyeReason::StreamRemoved;
-        entry.switched_off.store(true, Ordering::Relaxed);
+        self.switched_off().insert(name.to_owned());
         let stopped = self.stop(&entry, reason, "the stream was stopped").await;
         self.forget_unused();
         if !stopped? {

@@ -14,7 +14,7 @@ webcam=$(video_node vivid-000-vid-cap)
 hdmi=$(video_node vivid-001-vid-cap)
 start_bus
 export VIDEOSTREAM_DIR=$PWD/sockets
-start_daemon --state-dir "$PWD/state"
+start_daemon
 vsctl start-stream cam0 --size 320x180 --rate 10
 vsctl start-stream cam2 --size 320x180 --rate 10
 

@@ -28,7 +28,7 @@ cp rubbish state/devices.toml
 start_bus
 for order in 11,12,13 11,13,12 12,11,13 12,13,11 13,11,12 13,12,11; do
     three $order
-    start_daemon --state-dir "$PWD/state"
+    start_daemon
     echo "$order: $(shown | tr '\n' ' ')"
     expect_equal "names with the nodes $order" "$wanted" "$(shown)"
     end_daemon
@@ -36,7 +36,7 @@ for order in 11,12,13 11,13,12 12,11,13 12,13,11 13,11,12 13,12,11; do
 done
 
 # While the daemon runs: the whole driver goes and comes back, with other numbers each time.
-start_daemon --state-dir "$PWD/state"
+start_daemon
 expect_equal "names without cameras" "" "$(shown)"
 for order in 13,12,11 11,12,13 12,13,11; do
     three $order
@@ -57,7 +57,7 @@ match = { bus = "platform:vivid-002" }
 camera = "door"
 END
 rm -r state
-start_daemon --state-dir "$PWD/state" --config config.toml
+start_daemon --config config.toml
 expect_match "the door without a camera" '^door +unknown +absent' "$(vsctl devices)"
 refused=0
 vsctl start-stream entrance 2>refusal || refused=$?

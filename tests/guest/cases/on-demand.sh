@@ -67,10 +67,17 @@ vsctl receive cam0 --frames 5 >/dev/null &
 client=$!
 await failed
 expect_match "the reason" "$camera.*(held by another process|busy)" "$(vsctl status cam0)"
+# Told once, however many come meanwhile.
+before=$(wc -l <"$OUT/daemon-log")
+for _ in 1 2 3; do vsctl receive cam0 --frames 1 --duration 1 >/dev/null 2>&1 || true; done
+lines=$(tail -n +$((before + 1)) "$OUT/daemon-log" | grep -vc DEBUG || true)
+[ "$lines" -le 2 ] || fail "$lines lines in the log for three clients: $(tail -n +$((before + 1)) "$OUT/daemon-log")"
+vsctl start-stream cam0 2>/dev/null && fail "a camera that is held was started"
 kill $holder
 wait $holder || true
 wait $client || fail "the client got no frames when the camera was free"
-closed
+vsctl stop-stream cam0
+expect_equal "the stream" stopped "$(state cam0)"
 
 # Unplugged while nobody looks: its stream goes with it, and comes back with it.
 echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
@@ -80,9 +87,11 @@ while vsctl --quiet status cam0 >/dev/null 2>&1; do
     sleep 0.5
 done
 [ ! -e sockets/cam0 ] || fail "the socket is there without the camera"
+# What somebody has stopped stays stopped when its camera comes back.
 echo vivid.0 >/sys/bus/platform/drivers/vivid/bind
 udevadm settle
-await idle
+await stopped
+[ ! -e sockets/cam0 ] || fail "a stopped stream has its socket back"
+vsctl start-stream cam0 >/dev/null
 vsctl receive cam0 --frames 5 || fail "no frames after the camera came back"
-closed
 stop_daemon

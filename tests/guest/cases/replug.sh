@@ -31,7 +31,7 @@ replug() {
 load vivid n_devs=1 node_types=0x1 num_inputs=1
 start_bus
 export VIDEOSTREAM_DIR=$PWD/sockets
-start_daemon --state-dir "$PWD/state"
+start_daemon
 pid=$(pgrep -x videostreamd)
 vsctl start-stream cam0 --size 320x180 --rate 10
 vsctl --json receive cam0 --duration 20min --timeout 5min >received.json &

@@ -23,7 +23,6 @@ const HEAD: &str = "# What the controls of this device were set to. videostreamd
 pub type Values = BTreeMap<String, ControlValue>;
 
 #[derive(Serialize, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct Contents {
     #[serde(default)]
     controls: BTreeMap<String, Stored>,

@@ -152,15 +152,15 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong. A camera that cannot be opened is none for a `patient` source, which tries
-    /// again until it can.
-    pub fn open(plan: &Plan, patient: bool) -> anyhow::Result<Self> {
+    /// again until it can. Trouble that is `known` is not logged again.
+    pub fn open(plan: &Plan, patient: bool, known: Option<&str>) -> anyhow::Result<Self> {
         match plan {
             Plan::Pattern { shape, memory, buffers, spares } => {
                 PatternSource::open(*shape, memory.clone(), *buffers, *spares)
                     .map(|pattern| Self::Pattern(Box::new(pattern)))
             }
             Plan::Camera(plan) => {
-                CameraSource::open(plan.clone(), patient).map(|camera| Self::Camera(Box::new(camera)))
+                CameraSource::open(plan.clone(), patient, known).map(|camera| Self::Camera(Box::new(camera)))
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
             Plan::Coded(plan) => Ok(Self::Coded(Box::new(CodedSource::new(plan.clone())))),
@@ -198,6 +198,14 @@ impl Source {
             Self::Camera(camera) => Some((camera.format()?, MemoryKind::DmaBuf)),
             Self::Ipc(_) => None,
             Self::Coded(coded) => coded.format(),
+        }
+    }
+
+    /// What keeps a camera from delivering, if it has been logged.
+    pub fn outage(&self) -> Option<String> {
+        match self {
+            Self::Camera(camera) => camera.outage(),
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) => None,
         }
     }
 

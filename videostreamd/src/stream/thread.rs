@@ -62,6 +62,7 @@ pub fn run(
             plan: None,
             source: None,
             past: Counts::default(),
+            known: None,
             consumers: Vec::new(),
             format: None,
             reports,
@@ -84,6 +85,8 @@ struct StreamThread {
     source: Option<Source>,
     /// What earlier sources of the same plan have counted.
     past: Counts,
+    /// What was wrong with the last one when it was closed, and has been logged.
+    known: Option<String>,
     consumers: Vec<Consumer>,
     /// As the status says.
     format: Option<Arc<Format>>,
@@ -154,13 +157,13 @@ impl StreamThread {
 
     fn open_for_users(&mut self) {
         let Some(plan) = self.plan.clone() else { return };
-        tracing::info!(stream = self.name(), "somebody uses the stream: its source is opened");
+        tracing::debug!(stream = self.name(), "somebody uses the stream: its source is opened");
         // What went wrong, its state says.
         let _ = self.open(&plan, true);
     }
 
     fn idle(&mut self) {
-        tracing::info!(stream = self.name(), "nobody uses the stream any more: its source is closed");
+        tracing::debug!(stream = self.name(), "nobody uses the stream any more: its source is closed");
         self.close_source();
         self.consumers.clear();
         self.say_idle();
@@ -365,7 +368,7 @@ impl StreamThread {
     fn open(&mut self, plan: &Plan, patient: bool) -> anyhow::Result<()> {
         // A camera can be open once only.
         self.close_source();
-        let refused = match Source::open(plan, patient) {
+        let refused = match Source::open(plan, patient, self.known.as_deref()) {
             Ok(source) => {
                 if self.plan.as_ref() != Some(plan) {
                     (self.plan, self.past) = (Some(plan.clone()), Counts::default());
@@ -379,8 +382,7 @@ impl StreamThread {
             self.say_idle();
             return Err(refused);
         }
-        let before = self.plan.as_ref().filter(|before| *before != plan);
-        match before.map(|before| Source::open(before, true)) {
+        match self.plan.as_ref().map(|before| Source::open(before, true, self.known.as_deref())) {
             Some(Ok(source)) => self.run_source(source),
             Some(Err(error)) => self.fail(&error),
             None => self.fail(&refused),
@@ -403,6 +405,7 @@ impl StreamThread {
         }
         if let Some(source) = self.source.take() {
             self.past = self.past.plus(&source.counts());
+            self.known = source.outage();
         }
     }
 

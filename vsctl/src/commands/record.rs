@@ -29,7 +29,7 @@ const FORMAT_CHANGED: &str = "format-changed";
 /// Records until the limit, or until Ctrl-C, which finishes the file; a second Ctrl-C does not
 /// wait for that. A stream that is stopped is started. The file plays at any moment, even if
 /// everything is killed while it is written. While a camera is unplugged the recording waits; if
-/// the stream comes back in another format, it goes on in OUT-2.mp4, and so on.
+/// the stream comes back in another format, it goes on in OUT-2.mp4, and so on; a detached one ends.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -12,6 +12,7 @@ pub mod capture;
 pub mod ladder;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ pub struct CameraSource {
     state: (StreamState, String),
     events: VecDeque<Event>,
     outage: Option<Outage>,
+    /// What was wrong when the last source of this stream was closed: it need not be said again.
+    known: Option<String>,
     ration: Ration,
 }
 
@@ -73,6 +76,8 @@ struct Outage {
     until: Option<Instant>,
     restarts: u64,
     reopens: u64,
+    /// Why it began.
+    cause: String,
     /// It was said that from here on attempts are only counted.
     paused: bool,
 }
@@ -86,7 +91,8 @@ enum Wake {
 impl CameraSource {
     /// Opens the camera. One that cannot be opened is an error, unless the source is to be
     /// `patient`: then it is tried again until it can. Must be called on the stream's runtime.
-    pub fn open(plan: CameraPlan, patient: bool) -> anyhow::Result<Self> {
+    /// Trouble that is `known` has been logged.
+    pub fn open(plan: CameraPlan, patient: bool, known: Option<&str>) -> anyhow::Result<Self> {
         let mut source = Self {
             plan,
             capture: None,
@@ -97,6 +103,7 @@ impl CameraSource {
             state: (StreamState::Running, String::new()),
             events: VecDeque::new(),
             outage: None,
+            known: known.map(str::to_owned),
             ration: Ration::default(),
         };
         match source.reopen() {
@@ -133,6 +140,11 @@ impl CameraSource {
 
     pub fn state(&self) -> (StreamState, &str) {
         (self.state.0, &self.state.1)
+    }
+
+    /// What keeps it from delivering, if it does not.
+    pub fn outage(&self) -> Option<String> {
+        self.outage.as_ref().filter(|outage| outage.until.is_none()).map(|outage| outage.cause.clone())
     }
 
     /// Since the stream was started, however often the camera was opened.
@@ -290,7 +302,7 @@ impl CameraSource {
                 outage.reopens += 1;
             }
         }
-        let mut capture = Capture::open(&presence.node, &self.plan)?;
+        let mut capture = Capture::open(&presence, &self.plan).map_err(|error| blame(error, &presence.node))?;
         if self.has_delivered {
             capture.note_gap();
         }
@@ -328,9 +340,17 @@ impl CameraSource {
             outage.until = None;
             return;
         }
-        self.outage = Some(Outage { since: Instant::now(), until: None, restarts: 0, reopens: 0, paused: false });
+        let known = self.known.take().is_some_and(|known| known == cause);
+        self.outage = Some(Outage {
+            since: Instant::now(),
+            until: None,
+            restarts: 0,
+            reopens: 0,
+            cause: cause.to_owned(),
+            paused: known,
+        });
         self.past.outages += 1;
-        if let Some(unlogged) = self.ration.take(Instant::now()) {
+        if !known && let Some(unlogged) = self.ration.take(Instant::now()) {
             tracing::warn!(
                 camera = self.plan.camera.name(),
                 cause,
@@ -364,12 +384,28 @@ impl CameraSource {
 fn judge(error: &anyhow::Error) -> (StreamState, Trouble) {
     match (error.downcast_ref(), error.downcast_ref()) {
         (Some(OpenError::NoSignal { .. } | OpenError::Signal { .. }), _) => (StreamState::Waiting, Trouble::NoSignal),
-        (Some(OpenError::Node(NodeError::Gone { .. })), _) | (_, Some(StartError::Gone(_))) => {
-            (StreamState::Waiting, Trouble::Closed)
-        }
+        (Some(OpenError::Node(NodeError::Gone { .. }) | OpenError::Another { .. }), _)
+        | (_, Some(StartError::Gone(_))) => (StreamState::Waiting, Trouble::Closed),
         // Somebody must do something; when it is done, we notice.
         _ => (StreamState::Failed, Trouble::Closed),
     }
+}
+
+/// Who holds a camera that is busy may be this daemon itself.
+fn blame(error: anyhow::Error, node: &Path) -> anyhow::Error {
+    let busy = matches!(error.downcast_ref(), Some(OpenError::Node(NodeError::Busy { .. })))
+        || matches!(error.downcast_ref(), Some(StartError::Busy(_)));
+    let open_here = || {
+        let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path == node)
+    };
+    if busy && open_here() {
+        return anyhow::anyhow!(
+            "another stream of this daemon shows {}: use that one, or stop it (`vsctl status` lists them)",
+            node.display()
+        );
+    }
+    error
 }
 
 async fn next_of(capture: &mut Option<Capture>) -> Result<Event, Interruption> {
