@@ -142,7 +142,13 @@ fn state_directory(dir: Option<&Path>) -> Finding {
     let made = fs::create_dir_all(dir).map_err(|error| error.to_string());
     let writable = made.and_then(|()| rustix::fs::access(dir, Access::WRITE_OK).map_err(|error| error.to_string()));
     let name = dir.display().to_string();
+    let full =
+        || rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0 || (disk.f_files > 0 && disk.f_favail == 0));
     match writable {
+        Ok(()) if full() => {
+            Finding::new("state", name, State::Missing, "its disk is full: what changes is not remembered")
+                .remedy("make room there, or choose another directory with --state-dir")
+        }
         Ok(()) => Finding::new("state", name, State::Ok, ""),
         Err(error) => Finding::new("state", name, State::Denied, format!("cannot be written to: {error}"))
             .remedy("let the daemon's user own it, or choose another one with --state-dir"),

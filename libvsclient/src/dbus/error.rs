@@ -79,7 +79,7 @@ pub enum CallError {
     #[error("{0}")]
     NoSuchDevice(String),
     /// There is no such object: a recording that ended long ago, or a name nobody has.
-    #[error("{0}")]
+    #[error("it has gone, or was never there: {0}")]
     NoSuchObject(String),
     /// The stream is not running.
     #[error("{0}")]
