@@ -63,7 +63,7 @@ v4l2-ctl -d "$camera" --stream-mmap --stream-count=100000 >/dev/null 2>&1 &
 holder=$!
 until [ -n "$(find "/proc/$holder/fd" -lname "$camera")" ]; do sleep 0.2; done
 sleep 1
-vsctl receive cam0 --frames 5 >/dev/null &
+vsctl receive cam0 --frames 5 --timeout 2min >/dev/null &
 client=$!
 await failed
 expect_match "the reason" "$camera.*(held by another process|busy)" "$(vsctl status cam0)"

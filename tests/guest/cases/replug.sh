@@ -18,7 +18,9 @@ driver=/sys/bus/platform/drivers/vivid
 
 state() { vsctl --json status cam0 | awk -F'"' '$2 == "state" { print $4; exit }'; }
 files() { find "/proc/$pid/fd" -type l | wc -l; }
-threads() { find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l; }
+names() { cat "/proc/$pid"/task/*/comm | sort | uniq -c | tr -s '\n ' ' '; }
+# Of the control plane's pool as many are there as there was to do at once in the last ten seconds.
+threads() { cat "/proc/$pid"/task/*/comm | grep -cvx vs-control; }
 resident_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
 # replug TIMES: and what a client sees of it.
 replug() {
@@ -47,9 +49,11 @@ sleep 11
 files=$(files) threads=$(threads) memory=$(resident_kb)
 replug $((cycles - warm_up)) >cycles
 until [ "$(files)" -le "$files" ] && [ "$(threads)" -le "$threads" ]; do
-    [ $SECONDS -lt 580 ] || fail "the daemon had $files files and $threads threads, and has $(files) and $(threads)"
+    [ $SECONDS -lt 580 ] || fail "the daemon had $files files and $threads threads, and has $(files) and $(threads): $(names)"
     sleep 1
 done
+names
+[ "$(names | tr ' ' '\n' | grep -A0 -B1 -x vs-control | head -n 1)" -le 8 ] || fail "the control plane has too many threads: $(names)"
 echo "after $warm_up cycles: $files files, $threads threads, $memory kB; after $cycles: $(files), $(threads), $(resident_kb) kB"
 [ "$(resident_kb)" -lt $((memory + 4096)) ] || fail "the daemon grows: $memory kB, then $(resident_kb) kB"
 
