@@ -6,15 +6,12 @@
 //! understood costs what was in it and nothing else.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vs_v4l2::ControlValue;
 
-/// Longer than the controls of any device: a text is some kB at most.
-const SIZE_MAX: u64 = 1 << 20;
+use crate::state_file;
 
 const HEAD: &str = "# What the controls of this device were set to. videostreamd writes this and gives the device\n\
                     # these values before it streams; `vsctl controls NAME --reset` forgets them.\n\n";
@@ -91,12 +88,7 @@ impl Memory {
 }
 
 fn read(path: &Path) -> anyhow::Result<Values> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::default()),
-        opened => opened?,
-    };
-    let mut text = String::new();
-    file.take(SIZE_MAX).read_to_string(&mut text)?;
+    let Some(text) = state_file::read(path)? else { return Ok(Values::default()) };
     let Contents { controls } = toml::from_str(&text)?;
     let value = |stored| match stored {
         Stored::Number(number) => ControlValue::Number(number),
@@ -112,20 +104,13 @@ fn write(path: &Path, values: &Values) -> anyhow::Result<()> {
     };
     let controls = values.iter().map(|(name, value)| (name.clone(), stored(value))).collect();
     let text = HEAD.to_owned() + &toml::to_string(&Contents { controls })?;
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(dir)?;
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    // Before the name points to it: a power cut leaves the old values or the new ones.
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(dir)?.sync_all()?;
-    Ok(())
+    Ok(state_file::replace(path, &text)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -4,19 +4,15 @@
 //! The file is replaced as a whole, so it is never torn. One that cannot be understood costs the
 //! names that were in it and nothing else.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::names::{Place, Remembered};
+use crate::state_file;
 
 /// Name of the file in the state directory.
 const FILE: &str = "devices.toml";
-
-/// Longer than the names of some hundred devices can be.
-const SIZE_MAX: u64 = 1 << 20;
 
 const HEAD: &str = "# Which device has which name. videostreamd writes this; without it names are given anew.\n\n";
 
@@ -82,12 +78,7 @@ impl Memory {
 }
 
 fn read(dir: &Path) -> anyhow::Result<Remembered> {
-    let file = match File::open(dir.join(FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Remembered::default()),
-        opened => opened?,
-    };
-    let mut text = String::new();
-    file.take(SIZE_MAX).read_to_string(&mut text)?;
+    let Some(text) = state_file::read(&dir.join(FILE))? else { return Ok(Remembered::default()) };
     let Contents { device } = toml::from_str(&text)?;
     Ok(Remembered::new(device.into_iter().map(|Entry { name, place }| (name, place))))
 }
@@ -95,19 +86,13 @@ fn read(dir: &Path) -> anyhow::Result<Remembered> {
 fn write(dir: &Path, remembered: &Remembered) -> anyhow::Result<()> {
     let entry = |(name, place): (&str, &Place)| Entry { name: name.to_owned(), place: place.clone() };
     let text = HEAD.to_owned() + &toml::to_string(&Contents { device: remembered.iter().map(entry).collect() })?;
-    fs::create_dir_all(dir)?;
-    let new = dir.join(format!("{FILE}.new"));
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    // Before the name points to it: a power cut leaves the old names or the new ones.
-    file.sync_all()?;
-    fs::rename(&new, dir.join(FILE))?;
-    File::open(dir)?.sync_all()?;
-    Ok(())
+    Ok(state_file::replace(&dir.join(FILE), &text)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn names() -> Remembered {
