@@ -156,19 +156,7 @@ impl Format {
     pub fn packed(fourcc: FourCc, width: u32, height: u32, rate: Rate) -> Result<Self, FormatError> {
         let info = fourcc.pixel_info().ok_or(FormatError::Layout(fourcc))?;
         check_size(width, height)?;
-        let color = if is_rgb(fourcc) { Colorimetry::SRGB } else { Colorimetry::BT601 };
-        Ok(Self {
-            fourcc,
-            width,
-            height,
-            rate,
-            field: Field::PROGRESSIVE,
-            rotation: 0,
-            modifier: MODIFIER_LINEAR,
-            color,
-            planes: lay_out(info, width, height, min_stride(info, 0, width)),
-            parameter_sets: Arc::from([]),
-        })
+        Ok(Self::plain(fourcc, width, height, rate, lay_out(info, width, height, min_stride(info, 0, width))))
     }
 
     /// A format of access units of which none has more than `largest` bytes. The parameter sets, if
@@ -183,7 +171,12 @@ impl Format {
         check_size(width, height)?;
         let mut layouts = [PlaneLayout::default(); MAX_PLANES];
         layouts[0].size = largest;
-        Ok(Self {
+        Ok(Self::plain(fourcc, width, height, rate, Planes { layouts, count: 1 }))
+    }
+
+    /// Progressive, upright, linear, in the usual colours, without parameter sets.
+    fn plain(fourcc: FourCc, width: u32, height: u32, rate: Rate, planes: Planes) -> Self {
+        Self {
             fourcc,
             width,
             height,
@@ -191,10 +184,10 @@ impl Format {
             field: Field::PROGRESSIVE,
             rotation: 0,
             modifier: MODIFIER_LINEAR,
-            color: Colorimetry::BT601,
-            planes: Planes { layouts, count: 1 },
+            color: if is_rgb(fourcc) { Colorimetry::SRGB } else { Colorimetry::BT601 },
+            planes,
             parameter_sets: Arc::from([]),
-        })
+        }
     }
 
     /// The planes of a contiguous picture whose first plane has rows of `stride` bytes: how
