@@ -295,8 +295,8 @@ impl Control {
         join_all(self.streams().into_iter().map(async |entry| {
             if self.is_orphaned(&entry) {
                 // Whoever comes now is told that there is nothing.
-                let _ = self.stop(&entry, GoodbyeReason::StreamRemoved, "the camera is gone").await;
-            } else if !entry.spec.always_on && !self.switched_off().contains(&entry.spec.name) {
+                let _ = self.stop(&entry, GoodbyeReason::StreamRemoved, "the camera is gone", false).await;
+            } else if !entry.spec.always_on {
                 self.publish(&entry).await;
             }
         }))
@@ -317,7 +317,8 @@ impl Control {
     /// Publishes a stream whose source is opened on demand.
     async fn publish(&self, entry: &StreamEntry) {
         let _changing = entry.changing.lock().await;
-        if entry.running().is_some() {
+        // Asked here, or one that is being stopped meanwhile would be back at once.
+        if entry.running().is_some() || self.switched_off().contains(&entry.spec.name) {
             return;
         }
         let plan = self.plan(entry, Shape::default(), None, OnFailure::Stay);
@@ -329,7 +330,10 @@ impl Control {
         };
         if let Err(error) = published.await {
             let text = format!("{error:#}");
-            tracing::error!(stream = entry.spec.name, error = text, "cannot publish a stream");
+            // It is tried again with each change of devices.
+            if entry.status.borrow().text != text {
+                tracing::error!(stream = entry.spec.name, error = text, "cannot publish a stream");
+            }
             entry.say(StreamState::Failed, &text);
         }
     }
@@ -437,7 +441,6 @@ impl Control {
 
     async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
-        self.switched_off().remove(&entry.spec.name);
         let current = entry.running().clone();
         let idle = entry.status.borrow().idle;
         let used = current.as_ref().filter(|_| !idle);
@@ -466,6 +469,7 @@ impl Control {
             }
             return Err(open_error(&error));
         }
+        self.switched_off().remove(&entry.spec.name);
         Ok(())
     }
 
@@ -540,8 +544,7 @@ impl Control {
     pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
         let entry = self.stream(name)?;
         let reason = GoodbyeReason::StreamRemoved;
-        self.switched_off().insert(name.to_owned());
-        let stopped = self.stop(&entry, reason, "the stream was stopped").await;
+        let stopped = self.stop(&entry, reason, "the stream was stopped", true).await;
         self.forget_unused();
         if !stopped? {
             return Err(ControlError::NotRunning(name.to_owned()));
@@ -549,8 +552,18 @@ impl Control {
         Ok(())
     }
 
-    async fn stop(&self, entry: &StreamEntry, reason: GoodbyeReason, text: &str) -> Result<bool, ControlError> {
+    /// Stops a stream, if it runs; one that is `switched_off` stays so until somebody starts it.
+    async fn stop(
+        &self,
+        entry: &StreamEntry,
+        reason: GoodbyeReason,
+        text: &str,
+        switched_off: bool,
+    ) -> Result<bool, ControlError> {
         let _changing = entry.changing.lock().await;
+        if switched_off {
+            self.switched_off().insert(entry.spec.name.clone());
+        }
         let Some(running) = entry.set_running(None, &self.directory) else { return Ok(false) };
         let stopped = running.handle.stop(reason, text).await;
         self.recordings_of(&entry.spec.name).await;
@@ -632,7 +645,7 @@ impl Control {
     /// Ends everything: streams, their clients, their recordings.
     pub async fn shut_down(&self) {
         let stops = self.streams().into_iter().map(async |entry| {
-            if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down").await {
+            if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down", false).await {
                 tracing::warn!(stream = entry.spec.name, %error, "a stream did not stop cleanly");
             }
         });

@@ -92,6 +92,10 @@ fn what_was_started_is_held_and_what_was_stopped_stays_so() {
 
     let _ = rig.ask(&["stop-stream", "a"]);
     assert!(builder(&rig.socket("a")).connect().is_err());
+    // Neither does a start that fails bring it back, when the daemon looks again at what it offers.
+    rig.vsctl(&["start-stream", "a", "--size", "8x8"]).refused(1, &["too small"]);
+    assert_eq!(rig.ask(&["receive", "b", "--frames", "1"])["frames"], json!(1));
+    until(&rig, "b", "idle");
     assert_eq!(rig.stream("a").state, "stopped");
     let _ = rig.vsctl(&["record", "a", rig.path("o.mp4").to_str().unwrap(), "--frames", "1"]).good();
 }

@@ -39,16 +39,9 @@ impl Demand {
         Self { state: State::Idle, linger }
     }
 
-    /// From now on it is wanted until it is [released](Self::release).
+    /// From now on it is wanted for good.
     pub fn hold(&mut self) {
         self.state = State::Held;
-    }
-
-    /// From now on its users decide. One that is open stays so until they have gone.
-    pub fn release(&mut self) {
-        if self.state == State::Held {
-            self.state = State::Used;
-        }
     }
 
     /// Whether it is closed because nobody wants it.
@@ -94,14 +87,12 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Hold,
-        Release,
         Look { used: bool, after_ms: u64 },
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             1 => Just(Step::Hold),
-            1 => Just(Step::Release),
             8 => (any::<bool>(), 0..4000u64).prop_map(|(used, after_ms)| Step::Look { used, after_ms }),
         ]
     }
@@ -117,10 +108,6 @@ mod tests {
                     Step::Hold => {
                         demand.hold();
                         (open, held, wanted_last) = (true, true, Some(now));
-                    }
-                    Step::Release => {
-                        demand.release();
-                        held = false;
                     }
                     Step::Look { used, after_ms } => {
                         now += Duration::from_millis(after_ms);

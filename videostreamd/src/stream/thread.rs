@@ -320,7 +320,10 @@ impl StreamThread {
                 let _ = done.send(opened);
             }
             Command::Hold => self.demand.hold(),
-            Command::OnDemand { plan } => self.on_demand(plan),
+            Command::OnDemand { plan } => {
+                self.plan = Some(plan);
+                self.say_idle();
+            }
             Command::Attach(consumer) => self.consumers.push(consumer),
             Command::Snapshot(reply) => {
                 let source = self.source.as_ref();
@@ -340,16 +343,6 @@ impl StreamThread {
         self.open(plan, patient)?;
         self.demand.hold();
         Ok(())
-    }
-
-    fn on_demand(&mut self, plan: Plan) {
-        self.demand.release();
-        if self.demand.is_idle() {
-            self.plan = Some(plan);
-            self.say_idle();
-        } else if self.plan.as_ref() != Some(&plan) {
-            let _ = self.open(&plan, true);
-        }
     }
 
     /// Takes over what a source that has been opened says of itself.
