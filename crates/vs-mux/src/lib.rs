@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bitstreams and files: what leaves an encoder becomes a file that survives.
 //!
-//! [`annexb`] takes H.264 and H.265 byte streams apart: NAL units, parameter sets, the picture
-//! format they describe. [`mp4`] writes access units to a file that plays whatever happens to the
+//! What the access units themselves say is `vs-bitstream`'s to know. [`mp4`] writes access units to a file that plays whatever happens to the
 //! process or the disk, and that is an ordinary MP4 once it is finished.
 //!
 //! The crate knows plain numbers and bytes only. Timestamps are nanoseconds, signed, on any clock;
@@ -11,8 +10,6 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
-pub mod annexb;
-mod format;
 pub mod mp4;
 
-pub use format::{Codec, Colour, VideoFormat};
+pub use vs_bitstream::{Codec, Colour, VideoFormat};

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use support::Clip;
-use vs_mux::annexb::{self, NalKind, ParameterSets, h264, h265};
+use vs_bitstream::{NalKind, ParameterSets, h264, h265};
 use vs_mux::{Codec, Colour};
 
 /// The parameter sets of a stream encoded with `options`.
@@ -82,8 +82,8 @@ fn keyframes_are_where_the_encoder_says() {
         (Codec::H265, &["-x265-params", "log-level=none:keyint=7:bframes=2:open-gop=1"][..]),
     ] {
         for unit in Clip::encode(codec, "s=160x120:r=30:d=1", options).units {
-            assert_eq!(annexb::is_keyframe(codec, &unit.data), unit.keyframe, "{codec}");
-            let delimiter = annexb::nal_units(&unit.data).next().map(|nal| NalKind::of(codec, nal));
+            assert_eq!(vs_bitstream::is_keyframe(codec, &unit.data), unit.keyframe, "{codec}");
+            let delimiter = vs_bitstream::nal_units(&unit.data).next().map(|nal| NalKind::of(codec, nal));
             assert_eq!(delimiter, Some(NalKind::Delimiter));
         }
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use support::{Journal, boxes, names};
+use vs_bitstream::to_length_prefixed;
 use vs_mux::Codec;
-use vs_mux::annexb::to_length_prefixed;
 use vs_mux::mp4::{AccessUnit, Mp4Writer, Options, TrackConfig, WriteError};
 
 /// Parameter sets of x264 for 160×120 pixels.

@@ -10,8 +10,8 @@ use std::io::{Read, pipe};
 use std::os::fd::OwnedFd;
 
 use support::{Clip, Journal, assert_whole, decode_clean, names, probe, unsynced};
+use vs_bitstream::ParameterSets;
 use vs_mux::Codec;
-use vs_mux::annexb::ParameterSets;
 use vs_mux::mp4::{AccessUnit, ConfigError, FileSink, Mp4Writer, OpenError, Options, TrackConfig, WriteError, limits};
 
 fn h264() -> Clip {
@@ -178,7 +178,7 @@ fn what_a_file_cannot_hold_is_refused_and_the_rest_goes_on() {
     let first = clip.units[0].access_unit();
     let without_sets = {
         let mut data = vec![0, 0, 1];
-        data.extend(vs_mux::annexb::nal_units(first.data).last().unwrap());
+        data.extend(vs_bitstream::nal_units(first.data).last().unwrap());
         data
     };
 
@@ -257,8 +257,8 @@ fn parameter_sets_may_come_apart_from_the_pictures() {
 /// The pictures of an access unit, and its parameter sets.
 fn split_sets(codec: Codec, data: &[u8]) -> [Vec<u8>; 2] {
     let mut parts = [Vec::new(), Vec::new()];
-    for nal in vs_mux::annexb::nal_units(data) {
-        let set = vs_mux::annexb::NalKind::of(codec, nal).is_parameter_set();
+    for nal in vs_bitstream::nal_units(data) {
+        let set = vs_bitstream::NalKind::of(codec, nal).is_parameter_set();
         parts[usize::from(set)].extend([0, 0, 0, 1]);
         parts[usize::from(set)].extend(nal);
     }

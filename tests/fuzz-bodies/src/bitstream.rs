@@ -5,8 +5,7 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use vs_mux::Codec;
-use vs_mux::annexb::{NalKind, ParameterSets, h264, h265, is_keyframe, nal_units, rbsp, to_length_prefixed};
+use vs_bitstream::{Codec, NalKind, ParameterSets, h264, h265, is_keyframe, nal_units, rbsp, to_length_prefixed};
 use vs_mux::mp4::{AccessUnit, Mp4Writer, Options, Sink, TrackConfig};
 
 use crate::script::Script;

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use super::error::ConfigError;
-use crate::annexb::ParameterSets;
 use crate::{Codec, Colour};
+use vs_bitstream::ParameterSets;
 
 /// What a file can hold, and how much a writer will hold back.
 pub mod limits {
@@ -137,6 +137,6 @@ pub struct AccessUnit<'a> {
     /// How long it is shown, in nanoseconds, if known. The distance to the next frame counts; this is
     /// for the last one.
     pub duration_ns: Option<i64>,
-    /// Decoding can begin here; see [`is_keyframe`](crate::annexb::is_keyframe).
+    /// Decoding can begin here; see [`is_keyframe`](vs_bitstream::is_keyframe).
     pub keyframe: bool,
 }

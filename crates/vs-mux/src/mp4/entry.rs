@@ -2,8 +2,8 @@
 //! The sample entry: what a player must know to set up its decoder (8.5.2, ISO/IEC 14496-15).
 
 use super::boxes::BoxWriter;
-use crate::annexb::{ParameterSets, ParameterSetsError, h264, h265};
 use crate::{Codec, Colour, VideoFormat};
+use vs_bitstream::{ParameterSets, ParameterSetsError, h264, h265};
 
 /// lengthSizeMinusOne: each NAL unit stands behind 4 bytes of length.
 const LENGTH_SIZE_MINUS_ONE: u8 = 3;

@@ -6,7 +6,7 @@ use std::io;
 
 use super::Summary;
 use crate::Codec;
-use crate::annexb::ParameterSetsError;
+use vs_bitstream::ParameterSetsError;
 
 /// Why a writer cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

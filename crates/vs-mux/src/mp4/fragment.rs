@@ -3,7 +3,7 @@
 
 use super::boxes::BoxWriter;
 use super::moov::TRACK_ID;
-use crate::{Codec, annexb};
+use vs_bitstream::Codec;
 
 /// `default-base-is-moof` (8.8.7.1): offsets count from the fragment, wherever it lies.
 const TFHD_BASE_IS_MOOF: u32 = 0x02_0000;
@@ -59,7 +59,7 @@ impl Fragment {
     /// Adds a frame behind those that are there. The distance to it is how long the one before lasts.
     pub fn push(&mut self, sample: Sample, codec: Codec, access_unit: &[u8]) {
         self.end_last_at(sample.dts);
-        let size = annexb::to_length_prefixed(codec, access_unit, &mut self.data) as u32;
+        let size = vs_bitstream::to_length_prefixed(codec, access_unit, &mut self.data) as u32;
         self.samples.push(Sample { size, ..sample });
     }
 

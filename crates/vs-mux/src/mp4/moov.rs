@@ -10,7 +10,7 @@ use super::fragment::NON_SYNC_SAMPLE;
 use super::table::SampleTable;
 use super::timeline::{Edit, Timeline};
 use crate::VideoFormat;
-use crate::annexb::{ParameterSets, ParameterSetsError};
+use vs_bitstream::{ParameterSets, ParameterSetsError};
 
 /// There is one track.
 pub(super) const TRACK_ID: u32 = 1;

@@ -10,7 +10,7 @@ use super::sink::Sink;
 use super::storage::Storage;
 use super::table::SampleTable;
 use super::timeline::Timeline;
-use crate::annexb::{self, NalKind, ParameterSets};
+use vs_bitstream::{NalKind, ParameterSets};
 
 /// How far a recording has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl<S: Sink> Mp4Writer<S> {
     fn take_parameter_sets(&mut self, data: &[u8]) -> Result<bool, WriteError> {
         let codec = self.config.codec;
         let (mut empty, mut picture, mut changed) = (true, false, false);
-        for nal in annexb::nal_units(data) {
+        for nal in vs_bitstream::nal_units(data) {
             let kind = NalKind::of(codec, nal);
             empty = false;
             picture |= kind.is_slice();

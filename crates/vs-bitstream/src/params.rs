@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Parameter sets: what a decoder must know before the first picture.
 
-use super::{NalKind, SpsError, h264, h265, nal_units};
-use crate::{Codec, VideoFormat};
+use crate::{Codec, NalKind, SpsError, VideoFormat, h264, h265, nal_units};
 
 /// What a configuration record can count: 5 bits for SPS, 8 for PPS (ISO/IEC 14496-15 5.3.3.1.2).
 /// H.265 knows 16 VPS, 16 SPS and 64 PPS, and its record counts further.
@@ -103,7 +102,7 @@ impl ParameterSets {
     }
 
     /// The sequence parameter set that speaks for the track.
-    pub(crate) fn first_sps(&self, codec: Codec) -> Result<&[u8], ParameterSetsError> {
+    pub fn first_sps(&self, codec: Codec) -> Result<&[u8], ParameterSetsError> {
         let missing = |missing| ParameterSetsError::Missing { codec, missing };
         if codec == Codec::H265 && self.vps.is_empty() {
             return Err(missing("video parameter set"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The words both halves of the crate share: which codec, which colours, which picture.
+//! Which codec, which colours, which picture.
 
 use std::fmt;
 

@@ -5,7 +5,7 @@
 //! (emulation prevention, H.264 7.4.1, H.265 7.4.2). [`rbsp`] leaves those bytes out while reading,
 //! so no copy of the NAL unit is needed.
 
-use super::SpsError;
+use crate::SpsError;
 
 /// The payload bytes of `nal` (header included) without emulation prevention bytes.
 pub fn rbsp(nal: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {

@@ -2,18 +2,26 @@
 //! Annex B byte streams: finding the NAL units and saying what they are.
 //!
 //! Encoders and cameras deliver NAL units between start codes (Annex B of H.264 and H.265); files
-//! hold them behind their length, and the parameter sets apart. This module does the way from the
-//! one to the other, and reads from the parameter sets what a file must say about the picture.
+//! hold them behind their length, and the parameter sets apart. This crate does the way from the
+//! one to the other, and reads from the parameter sets what a file must say about the picture. Encoders, decoders and files all need that, so that it is a crate
+//! of its own.
+//!
+//! The crate knows plain numbers and bytes only. Every byte that comes in is taken as hostile: a
+//! parser answers with an error, never with a panic, and reserves no memory on an attacker's word.
 //!
 //! ```
-//! use vs_mux::{Codec, annexb::{NalKind, nal_units}};
+//! use vs_bitstream::{Codec, NalKind, nal_units};
 //!
 //! let stream = [0, 0, 0, 1, 0x67, 0x42, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 0x88];
 //! let kinds: Vec<_> = nal_units(&stream).map(|nal| NalKind::of(Codec::H264, nal)).collect();
 //! assert_eq!(kinds, [NalKind::Sps, NalKind::Pps, NalKind::KeySlice]);
 //! ```
 
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
 mod bits;
+mod format;
 pub mod h264;
 pub mod h265;
 mod nal;
@@ -21,6 +29,7 @@ mod params;
 mod vui;
 
 pub use bits::rbsp;
+pub use format::{Codec, Colour, VideoFormat};
 pub use nal::{NalKind, NalUnits, is_keyframe, nal_units, to_length_prefixed};
 pub use params::{ParameterSets, ParameterSetsError};
 

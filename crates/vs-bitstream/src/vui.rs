@@ -2,8 +2,7 @@
 //! Video usability information: what both standards say alike about pixels and time
 //! (H.264 E.1.1, H.265 E.2.1).
 
-use super::{BitReader, SpsError};
-use crate::Colour;
+use crate::{BitReader, Colour, SpsError};
 
 /// Pixel shapes by aspect_ratio_idc, H.264 table E-1 (H.265 has the same).
 const PIXEL_ASPECTS: [(u16, u16); 16] = [

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sequence parameter set of H.265 (7.3.2.2), as far as a file needs it.
 
-use super::{BitReader, NalKind, SpsError, rbsp, vui::Vui};
-use crate::{Codec, VideoFormat};
+use crate::{BitReader, Codec, NalKind, SpsError, VideoFormat, rbsp, vui::Vui};
 
 /// A NAL unit header has two bytes (7.3.1.2).
 const NAL_HEADER_BYTES: usize = 2;
@@ -106,7 +105,7 @@ fn read_size<I: Iterator<Item = u8>>(
         width = width.saturating_sub((left + right) * unit.0);
         height = height.saturating_sub((top + bottom) * unit.1);
     }
-    super::params::picture_size(width, height)
+    crate::params::picture_size(width, height)
 }
 
 /// Reads from log2_max_pic_order_cnt_lsb on to the end of the timing information.

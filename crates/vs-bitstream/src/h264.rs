@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sequence parameter set of H.264 (7.3.2.1.1), as far as a file needs it.
 
-use super::{BitReader, NalKind, SpsError, rbsp, vui::Vui};
-use crate::{Codec, VideoFormat};
+use crate::{BitReader, Codec, NalKind, SpsError, VideoFormat, rbsp, vui::Vui};
 
 /// Profiles whose parameter set carries the chroma format and bit depths (7.3.2.1.1).
 const PROFILES_WITH_CHROMA: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
@@ -141,7 +140,7 @@ fn read_size<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, chroma: Chroma) ->
         width = width.saturating_sub((left + right) * unit.0);
         height = height.saturating_sub((top + bottom) * unit.1 * fields);
     }
-    super::params::picture_size(width, height)
+    crate::params::picture_size(width, height)
 }
 
 fn read_vui<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<Vui, SpsError> {
