@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pictures in, access units out.
+//! Pictures to access units, access units to pictures, and pictures to other pictures.
 //!
-//! One trait, [`Encoder`], stands before whatever can encode here; [`open_encoder`] chooses.
-//! An encoder takes [`Frame`](vs_frame::Frame)s of one format and gives [`AccessUnit`]s,
-//! one for each, with the [`FrameTag`] that the picture came with. What was asked for is an
-//! [`EncoderConfig`]; what came of it is said by [`Effective`].
+//! One trait each, [`Encoder`], [`Decoder`] and [`Converter`], stands before whatever can do it
+//! here: hardware through V4L2, or software; [`open`] chooses. What goes in comes out once, with the
+//! [`FrameTag`] that it came with; what the three have in common is [`Session`].
 //!
-//! * [`config`], [`bitrate`]: what one may ask
-//! * [`encoder`]: what every encoder does
+//! * [`config`], [`bitrate`]: what one may ask of an encoder, and what came of it ([`Effective`])
+//! * [`session`], [`encoder`], [`decoder`], [`converter`]: what each of them does
+//! * [`hardware`]: which devices may be asked, and how many sessions they stand
 //! * [`open`]: who does it
 //!
-//! Feature `software-h264` (default) encodes H.264 on the CPU, by openh264 built from its
-//! bundled source.
+//! Feature `software-h264` (default) encodes and decodes H.264 on the CPU, by openh264 built from
+//! its bundled source.
 
 #![warn(missing_docs)]
 
 pub mod bitrate;
 pub mod config;
+pub mod converter;
+pub mod decoder;
 pub mod encoder;
+pub mod hardware;
 pub mod open;
+pub mod session;
 #[cfg(feature = "software-h264")]
 mod software;
 
 pub use bitrate::Bitrate;
 pub use config::{Changes, EncoderConfig, KeyframeInterval, Level, Profile, Quality, RateControl};
-pub use encoder::{AccessUnit, BackendError, Effective, Encoder, FrameTag, Output, SubmitError};
+pub use converter::{Converter, ConverterConfig, ConverterInfo};
+pub use decoder::{Decoder, DecoderConfig, DecoderInfo};
+pub use encoder::{AccessUnit, Effective, Encoder};
+pub use hardware::{Device, Priority, Sessions};
 pub use open::{Backend, BackendKind, OpenError, encodable, open_encoder};
+pub use session::{BackendError, FrameTag, Loss, Output, Picture, Session, SubmitError};

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use vs_frame::{Format, FourCc};
 
 use crate::config::EncoderConfig;
-use crate::encoder::{BackendError, Encoder};
+use crate::encoder::Encoder;
+use crate::session::BackendError;
 
 /// Who is to encode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,9 +20,11 @@ pub enum Backend {
     Only(BackendKind),
 }
 
-/// The kinds of encoders there are.
+/// The kinds of sessions there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BackendKind {
+    /// A device, through V4L2.
+    V4l2,
     /// A library on the CPU.
     Software,
 }
@@ -29,6 +32,7 @@ pub enum BackendKind {
 impl fmt::Display for BackendKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::V4l2 => "v4l2",
             Self::Software => "software",
         })
     }
@@ -36,7 +40,7 @@ impl fmt::Display for BackendKind {
 
 /// Why a text names no backend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an encoder backend: there are auto and software")]
+#[error("'{0}' is not a backend: there are auto, v4l2 and software")]
 pub struct ParseBackendError(String);
 
 impl FromStr for Backend {
@@ -45,6 +49,7 @@ impl FromStr for Backend {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "auto" => Ok(Self::Auto),
+            "v4l2" => Ok(Self::Only(BackendKind::V4l2)),
             "software" => Ok(Self::Only(BackendKind::Software)),
             _ => Err(ParseBackendError(text.to_owned())),
         }
@@ -57,6 +62,12 @@ pub enum OpenError {
     /// Nobody encodes this codec.
     #[error("there is no encoder for {codec} here: {} can be encoded", list(encodable()))]
     Codec {
+        /// What was asked for.
+        codec: FourCc,
+    },
+    /// No hardware encodes this codec.
+    #[error("no device here encodes {codec}: leave the backend to be chosen, or take software")]
+    NoDevice {
         /// What was asked for.
         codec: FourCc,
     },
@@ -120,6 +131,7 @@ pub fn open_encoder(input: &Format, config: &EncoderConfig, backend: Backend) ->
     }
     let encoder = match backend {
         Backend::Auto | Backend::Only(BackendKind::Software) => open_software(input, config)?,
+        Backend::Only(BackendKind::V4l2) => return Err(OpenError::NoDevice { codec: config.codec }),
     };
     let chosen = encoder.effective();
     tracing::info!(

@@ -79,7 +79,7 @@ fn a_drain_gives_everything_and_then_says_so_once() {
         encoder.drain().unwrap();
         assert!(matches!(encoder.submit(&camera.frame(0), camera.tag(0)), Err(SubmitError::Draining)));
         for serial in serials {
-            let Output::AccessUnit(unit) = encoder.receive().unwrap() else { panic!("{serial} is missing") };
+            let Output::Done(unit) = encoder.receive().unwrap() else { panic!("{serial} is missing") };
             assert_eq!((unit.tag.serial, unit.keyframe), (serial, serial % 10 == 0));
         }
         assert_eq!(encoder.receive().unwrap(), Output::Drained);
@@ -106,7 +106,7 @@ fn a_caller_that_never_receives_is_told_to() {
     let taken = (0..1000).take_while(|serial| encoder.submit(&frame, camera.tag(*serial)).is_ok()).count();
     assert!(taken < 1000);
     assert!(matches!(encoder.submit(&frame, camera.tag(0)), Err(SubmitError::Full)));
-    assert!(matches!(encoder.receive(), Ok(Output::AccessUnit(unit)) if unit.tag.serial == 0));
+    assert!(matches!(encoder.receive(), Ok(Output::Done(unit)) if unit.tag.serial == 0));
     encoder.submit(&frame, camera.tag(1)).unwrap();
 }
 

@@ -196,10 +196,13 @@ impl Worker {
         let (Some(encoder), Some(effective)) = (&mut self.encoder, &self.effective) else { return Ok(true) };
         loop {
             match encoder.receive()? {
-                Output::AccessUnit(unit) => {
+                Output::Done(unit) => {
                     if !self.session.distribute(&Coded { unit, encoder: Arc::clone(effective) }) {
                         return Ok(false);
                     }
+                }
+                Output::Lost(tag, loss) => {
+                    tracing::warn!(stream = self.rendition.stream, serial = tag.serial, %loss, "a picture was not encoded");
                 }
                 Output::Pending | Output::Drained => return Ok(true),
             }

@@ -18,11 +18,9 @@ use vs_frame::{Format, FourCc, Frame};
 
 use crate::bitrate::Bitrate;
 use crate::config::{ASSUMED_FPS, Changes, EncoderConfig, RateControl};
-use crate::encoder::{
-    AccessUnit, BackendError, DrainError, Effective, Encoder, FrameTag, Output, ReceiveError, ReconfigureError,
-    SubmitError,
-};
+use crate::encoder::{AccessUnit, Effective, Encoder, ReconfigureError};
 use crate::open::{BackendKind, OpenError};
+use crate::session::{BackendError, FrameTag, Output, Session, SubmitError};
 
 use openh264::{Coded, Openh264, Settings};
 use picture::Converter;
@@ -127,6 +125,28 @@ fn effective(codec: &Openh264, settings: &Settings, rotation: u16) -> Effective 
     }
 }
 
+impl Session for SoftwareH264 {
+    fn as_poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    fn drain(&mut self) -> Result<(), BackendError> {
+        self.draining = true;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), BackendError> {
+        self.waiting.clear();
+        self.draining = false;
+        self.force_keyframe();
+        Ok(())
+    }
+}
+
 impl Encoder for SoftwareH264 {
     fn effective(&self) -> &Effective {
         &self.effective
@@ -147,9 +167,9 @@ impl Encoder for SoftwareH264 {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<Output, ReceiveError> {
+    fn receive(&mut self) -> Result<Output<AccessUnit>, BackendError> {
         if let Some(unit) = self.waiting.pop_front() {
-            return Ok(Output::AccessUnit(unit));
+            return Ok(Output::Done(unit));
         }
         if !self.draining {
             return Ok(Output::Pending);
@@ -157,22 +177,6 @@ impl Encoder for SoftwareH264 {
         self.draining = false;
         self.force_keyframe();
         Ok(Output::Drained)
-    }
-
-    fn as_poll_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn drain(&mut self) -> Result<(), DrainError> {
-        self.draining = true;
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), DrainError> {
-        self.waiting.clear();
-        self.draining = false;
-        self.force_keyframe();
-        Ok(())
     }
 
     fn force_keyframe(&mut self) {
@@ -220,5 +224,5 @@ fn to_c_int(frames: NonZeroU32) -> i32 {
 
 /// An error of this encoder.
 fn failed(call: &'static str, reason: impl Into<String>) -> BackendError {
-    BackendError { encoder: openh264::name(), call, reason: reason.into() }
+    BackendError { session: openh264::name(), call, reason: reason.into() }
 }

@@ -15,7 +15,7 @@ use vs_frame::{Colorimetry, Rate};
 use super::{failed, to_c_int};
 use crate::bitrate::Bitrate;
 use crate::config::{ASSUMED_FPS, Level, Profile, RateControl};
-use crate::encoder::BackendError;
+use crate::session::BackendError;
 
 /// `EncodeFrame` refuses less.
 const MIN_DIMENSION: u32 = 16;

@@ -88,7 +88,7 @@ pub fn encode(encoder: &mut dyn Encoder, camera: &Camera, serials: std::ops::Ran
     let mut units = Vec::new();
     for serial in serials {
         encoder.submit(&camera.frame(serial), camera.tag(serial)).unwrap();
-        let Output::AccessUnit(unit) = encoder.receive().unwrap() else { panic!("frame {serial} gave nothing") };
+        let Output::Done(unit) = encoder.receive().unwrap() else { panic!("frame {serial} gave nothing") };
         assert_eq!(unit.tag, camera.tag(serial));
         assert_eq!(unit.dts_ns, unit.tag.pts_ns);
         assert_eq!(encoder.receive().unwrap(), Output::Pending);
