@@ -243,7 +243,7 @@ fn what_cannot_be_is_refused_with_what_can() {
     let error = encoder.submit(&other.frame(0), other.tag(0)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the encoder was opened for NV12 320x240 and got YUYV 320x240: open another one for the new format"
+        "the session was opened for NV12 320x240 and got YUYV 320x240: open another one for the new format"
     );
     // It is unharmed.
     assert_eq!(encode(&mut *encoder, &Camera::new(qvga()), 0..3).len(), 3);
