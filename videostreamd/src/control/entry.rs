@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A stream in the list: what it is to be, and its thread while it runs.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use vs_ipc::wire::StreamState;
+
+use super::ControlError;
+use crate::stream::directory::{Directory, Published};
+use crate::stream::handle::StreamSnapshot;
+use crate::stream::source::Plan;
+use crate::stream::spec::StreamSpec;
+use crate::stream::{StreamHandle, StreamStatus};
+
+/// A stream, running or not.
+#[derive(Debug)]
+pub struct StreamEntry {
+    /// What it is to be.
+    pub spec: StreamSpec,
+    pub(super) status: watch::Sender<StreamStatus>,
+    running: Mutex<Option<Running>>,
+    /// Whether it is there only because its camera is.
+    pub(super) implicit: bool,
+    /// Held while it is started or stopped, which can take as long as a driver likes.
+    pub(super) changing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    pub(super) handle: Arc<StreamHandle>,
+    pub(super) plan: Plan,
+}
+
+impl StreamEntry {
+    pub(super) fn new(spec: StreamSpec, implicit: bool) -> Arc<Self> {
+        let status = watch::Sender::new(StreamStatus::stopped());
+        Arc::new(Self { spec, status, running: Mutex::new(None), implicit, changing: tokio::sync::Mutex::default() })
+    }
+
+    /// What it is doing, and every change of it.
+    pub fn status(&self) -> watch::Receiver<StreamStatus> {
+        self.status.subscribe()
+    }
+
+    /// Path of its socket while there is one.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.running().as_ref().map(|running| running.handle.socket().clone())
+    }
+
+    /// Path of its socket for clients of libvideostream while there is one.
+    pub fn vsl_socket(&self) -> Option<PathBuf> {
+        let running = self.running().is_some();
+        self.spec.host.vsl.as_ref().filter(|_| running).map(|vsl| vsl.path.clone())
+    }
+
+    /// Its counters; `None` while it is stopped.
+    pub async fn snapshot(&self) -> Option<StreamSnapshot> {
+        let handle = self.handle()?;
+        handle.snapshot().await.ok()
+    }
+
+    pub(super) fn handle(&self) -> Option<Arc<StreamHandle>> {
+        self.running().as_ref().map(|running| Arc::clone(&running.handle))
+    }
+
+    pub(super) fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was before. Those that are made from it are told.
+    pub(super) fn set_running(&self, running: Option<Running>, directory: &Directory) -> Option<Running> {
+        let published =
+            running.as_ref().map(|running| Published { handle: Arc::clone(&running.handle), status: self.status() });
+        let before = std::mem::replace(&mut *self.running(), running);
+        directory.note(&self.spec.name, published);
+        before
+    }
+
+    /// What it is doing now.
+    pub(super) fn say(&self, state: StreamState, text: &str) {
+        self.status.send_modify(|status| status.set_state(state, text));
+    }
+
+    pub(super) fn state(&self) -> StreamState {
+        self.status.borrow().state
+    }
+
+    /// The same as a word, one of [`STATES`](crate::stream::handle::STATES).
+    pub fn state_name(&self) -> &'static str {
+        self.status.borrow().name()
+    }
+
+    pub(super) fn no_frames(&self) -> ControlError {
+        ControlError::NoFrames { stream: self.spec.name.clone(), text: self.status.borrow().text.clone() }
+    }
+
+    /// Whether it has no users, and its source is closed for that reason, or because it is stopped.
+    pub(super) fn is_unused(&self) -> bool {
+        self.running().is_none() || self.status.borrow().idle
+    }
+
+    pub(super) async fn spawn(&self, idled: &Arc<Notify>) -> anyhow::Result<Arc<StreamHandle>> {
+        StreamHandle::spawn(&self.spec, self.status.clone(), Arc::clone(idled)).await.map(Arc::new)
+    }
+}

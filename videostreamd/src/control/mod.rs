@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The control plane: what can be asked of the daemon, whoever asks.
+//!
+//! It holds the streams and recordings and says no in words. It knows nothing of D-Bus;
+//! [`bus`](crate::bus) translates.
+
+mod entry;
+mod error;
+mod plan;
+mod recordings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+use tokio::sync::{Notify, mpsc};
+use vs_ipc::wire::{GoodbyeReason, StreamState};
+
+use self::entry::Running;
+pub use self::entry::StreamEntry;
+pub use self::error::ControlError;
+use self::error::{list, open_error};
+use self::plan::OnFailure;
+use crate::config::load::Loaded;
+use crate::controls::ControlBook;
+use crate::devices::Devices;
+use crate::devices::watch::Found;
+use crate::recording::Recording;
+use crate::rendition::Renditions;
+use crate::stream::directory::Directory;
+use crate::stream::spec::{Shape, SourceSpec};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Control {
+    loaded: Loaded,
+    socket_dir: PathBuf,
+    epoch: u64,
+    devices: Arc<Devices>,
+    /// Learns which objects have come, gone or changed.
+    objects: mpsc::UnboundedSender<Changed>,
+    controls: ControlBook,
+    /// Streams that somebody has stopped, by name: they are there for nobody until somebody starts
+    /// them, also if their camera goes and comes back.
+    switched_off: Mutex<BTreeSet<String>>,
+    /// Woken when a stream has lost its last user.
+    idled: Arc<Notify>,
+    streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
+    renditions: Arc<Renditions>,
+    /// Streams that others can be made from.
+    directory: Directory,
+    recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
+    /// Never given twice: a late word about an old recording must not hit a new one.
+    next_recording: AtomicU64,
+}
+
+/// What is to be looked at again: it has come, gone or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The device of this name.
+    Device(String),
+    /// The stream of this name.
+    Stream(String),
+}
+
+impl Control {
+    /// Nothing runs yet, and no device is known. `objects` learns what comes and goes.
+    pub fn new(
+        loaded: Loaded,
+        socket_dir: PathBuf,
+        state_dir: Option<PathBuf>,
+        epoch: u64,
+        objects: mpsc::UnboundedSender<Changed>,
+    ) -> Self {
+        let entries = loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone(), false)));
+        let streams = Mutex::new(entries.collect());
+        let devices = &loaded.config.device;
+        let configured =
+            devices.iter().map(|(name, device)| (name.as_str().to_owned(), device.get_ref().matching.clone()));
+        let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
+            SourceSpec::Camera { device } => Some(device.clone()),
+            SourceSpec::Pattern | SourceSpec::Ipc { .. } | SourceSpec::Coded { .. } => None,
+        });
+        let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
+        let controls = ControlBook::new(state_dir);
+        Self {
+            loaded,
+            socket_dir,
+            epoch,
+            devices,
+            objects,
+            controls,
+            switched_off: Mutex::default(),
+            idled: Arc::default(),
+            streams,
+            renditions: Arc::default(),
+            directory: Directory::default(),
+            recordings: Mutex::default(),
+            next_recording: AtomicU64::new(1),
+        }
+    }
+
+    /// Takes over which devices there are now. Cameras that no stream of the configuration
+    /// shows have one of their own for as long as they are there, or are used. Writes a file; what
+    /// is to run is [offered](Self::offer) apart.
+    pub fn update_devices(&self, found: &[Found]) {
+        let changed = self.devices.update(found);
+        self.tell(changed.into_iter().map(Changed::Device));
+        let cameras = self.devices.cameras();
+        let mut streams = self.lock_streams();
+        let mut changed = Vec::new();
+        for camera in &cameras {
+            if !streams.contains_key(camera)
+                && let Some(spec) = self.loaded.implicit(camera, &self.socket_dir)
+            {
+                streams.insert(camera.clone(), StreamEntry::new(spec, true));
+                changed.push(camera.clone());
+            }
+        }
+        drop(streams);
+        self.tell(changed.into_iter().map(Changed::Stream));
+    }
+
+    /// Publishes every stream that nobody has stopped: its source is opened on demand. Forgets
+    /// those that are there only because of a camera that has gone, and have no users.
+    pub async fn offer(&self) {
+        join_all(self.streams().into_iter().map(async |entry| {
+            if self.is_orphaned(&entry) {
+                // Whoever comes now is told that there is nothing.
+                let _ = self.stop(&entry, GoodbyeReason::StreamRemoved, "the camera is gone", false).await;
+            } else if !entry.spec.always_on {
+                self.publish(&entry).await;
+            }
+        }))
+        .await;
+        self.forget_unused();
+    }
+
+    /// Waits until a stream has lost its last user.
+    pub async fn idled(&self) {
+        self.idled.notified().await;
+    }
+
+    /// Whether nothing is left that it could show, and nobody that it could show it to.
+    fn is_orphaned(&self, entry: &StreamEntry) -> bool {
+        entry.implicit && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
+    }
+
+    /// Publishes a stream whose source is opened on demand.
+    async fn publish(&self, entry: &StreamEntry) {
+        let _changing = entry.changing.lock().await;
+        // Asked here, or one that is being stopped meanwhile would be back at once.
+        if entry.running().is_some() || self.switched_off().contains(&entry.spec.name) {
+            return;
+        }
+        let plan = self.plan(entry, Shape::default(), None, OnFailure::Stay);
+        let published = async {
+            let (plan, handle) = (plan?, entry.spawn(&self.idled).await?);
+            handle.open_on_demand(plan.clone()).await?;
+            entry.set_running(Some(Running { handle, plan }), &self.directory);
+            anyhow::Ok(())
+        };
+        if let Err(error) = published.await {
+            let text = format!("{error:#}");
+            // It is tried again with each change of devices.
+            if entry.status.borrow().text != text {
+                tracing::error!(stream = entry.spec.name, error = text, "cannot publish a stream");
+            }
+            entry.say(StreamState::Failed, &text);
+        }
+    }
+
+    /// Forgets streams and devices that are there only because of a camera that has gone.
+    fn forget_unused(&self) {
+        let mut streams = self.lock_streams();
+        let unused = |_: &String, entry: &StreamEntry| {
+            // One that is being started or stopped is looked at again after that.
+            entry.running().is_none() && self.is_orphaned(entry) && entry.changing.try_lock().is_ok()
+        };
+        let gone: Vec<_> = streams.iter().filter(|(name, entry)| unused(name, entry)).map(|(n, _)| n.clone()).collect();
+        let removed: Vec<_> = gone.iter().filter_map(|name| streams.remove(name)).collect();
+        drop(streams);
+        // Whoever waits for news of one learns that there will be none.
+        removed.iter().for_each(|entry| entry.say(StreamState::Stopped, "the camera is gone"));
+        self.tell(gone.into_iter().map(Changed::Stream));
+        self.tell(self.devices.prune().into_iter().map(Changed::Device));
+    }
+
+    fn tell(&self, changed: impl Iterator<Item = Changed>) {
+        // Nobody listens any more when the daemon ends.
+        changed.for_each(|changed| drop(self.objects.send(changed)));
+    }
+
+    /// Directory of the sockets.
+    pub fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// Which life of the daemon this is.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The device registry.
+    pub fn devices(&self) -> &Arc<Devices> {
+        &self.devices
+    }
+
+    /// The stream of this name, running or not.
+    pub fn find_stream(&self, name: &str) -> Option<Arc<StreamEntry>> {
+        self.lock_streams().get(name).cloned()
+    }
+
+    /// What devices were told to be like.
+    pub fn controls(&self) -> &ControlBook {
+        &self.controls
+    }
+
+    /// Where it is remembered across restarts what devices were told.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.controls.state_dir()
+    }
+
+    /// Every stream, running or not.
+    pub fn streams(&self) -> Vec<Arc<StreamEntry>> {
+        self.lock_streams().values().cloned().collect()
+    }
+
+    /// Whether this is one of the streams that there are.
+    pub fn shows(&self, entry: &Arc<StreamEntry>) -> bool {
+        self.find_stream(&entry.spec.name).is_some_and(|known| Arc::ptr_eq(&known, entry))
+    }
+
+    fn switched_off(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.switched_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_streams(&self) -> MutexGuard<'_, BTreeMap<String, Arc<StreamEntry>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stream(&self, name: &str) -> Result<Arc<StreamEntry>, ControlError> {
+        let streams = self.lock_streams();
+        streams.get(name).cloned().ok_or_else(|| ControlError::NoSuchStream {
+            name: name.to_owned(),
+            known: list("there are", streams.keys().map(String::as_str), "none is configured and no camera was found"),
+        })
+    }
+
+    /// Starts the streams that shall always run. One that fails stays, says why, and keeps
+    /// its socket.
+    pub async fn start_always_on(&self) {
+        let wanted = self.loaded.streams.iter().filter(|spec| spec.always_on);
+        join_all(wanted.map(async |spec| {
+            if let Ok(entry) = self.stream(&spec.name)
+                && let Err(error) = self.start(&entry, Shape::default(), OnFailure::Stay).await
+            {
+                tracing::error!(stream = spec.name, %error, "cannot start a stream that is always on");
+            }
+        }))
+        .await;
+    }
+
+    /// Starts a stream, or gives a running one another shape.
+    ///
+    /// # Errors
+    /// [`ControlError`]; a stream that did not run before does not run after.
+    pub async fn start_stream(&self, name: &str, wishes: Shape) -> Result<Arc<StreamEntry>, ControlError> {
+        let entry = self.stream(name)?;
+        self.start(&entry, wishes, OnFailure::Stop).await?;
+        Ok(entry)
+    }
+
+    async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
+        let _changing = entry.changing.lock().await;
+        let current = entry.running().clone();
+        let idle = entry.status.borrow().idle;
+        let used = current.as_ref().filter(|_| !idle);
+        let plan = self.plan(entry, wishes, used.map(|running| &running.plan), on_failure)?;
+        if let Some(Running { handle, plan: before }) = current {
+            // A stream that waits for another host does so best if it is left alone.
+            if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
+                return Ok(handle.hold().await?);
+            }
+            handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
+            entry.set_running(Some(Running { handle, plan }), &self.directory);
+            return Ok(());
+        }
+        let handle = entry.spawn(&self.idled).await.map_err(|error| {
+            let text = format!("{error:#}");
+            entry.say(on_failure.state(), &text);
+            ControlError::Failed(text)
+        })?;
+        entry.set_running(Some(Running { handle: Arc::clone(&handle), plan: plan.clone() }), &self.directory);
+        if let Err(error) = handle.open(plan, on_failure.is_patient()).await {
+            if on_failure == OnFailure::Stop {
+                entry.set_running(None, &self.directory);
+                let stopped = handle.stop(GoodbyeReason::StreamRemoved, "the stream could not be started").await;
+                entry.say(StreamState::Stopped, &format!("could not be started: {error:#}"));
+                stopped?;
+            }
+            return Err(open_error(&error));
+        }
+        self.switched_off().remove(&entry.spec.name);
+        Ok(())
+    }
+
+    /// Stops a stream: its recordings are completed, its clients told, its socket removed.
+    ///
+    /// # Errors
+    /// [`ControlError`] if there is no such stream, or it does not run.
+    pub async fn stop_stream(&self, name: &str) -> Result<(), ControlError> {
+        let entry = self.stream(name)?;
+        let reason = GoodbyeReason::StreamRemoved;
+        let stopped = self.stop(&entry, reason, "the stream was stopped", true).await;
+        self.forget_unused();
+        if !stopped? {
+            return Err(ControlError::NotRunning(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Stops a stream, if it runs; one that is `switched_off` stays so until somebody starts it.
+    async fn stop(
+        &self,
+        entry: &StreamEntry,
+        reason: GoodbyeReason,
+        text: &str,
+        switched_off: bool,
+    ) -> Result<bool, ControlError> {
+        let _changing = entry.changing.lock().await;
+        if switched_off {
+            self.switched_off().insert(entry.spec.name.clone());
+        }
+        let Some(running) = entry.set_running(None, &self.directory) else { return Ok(false) };
+        let stopped = running.handle.stop(reason, text).await;
+        self.recordings_of(&entry.spec.name).await;
+        entry.say(StreamState::Stopped, text);
+        stopped?;
+        Ok(true)
+    }
+
+    /// Ends everything: streams, their clients, their recordings.
+    pub async fn shut_down(&self) {
+        let stops = self.streams().into_iter().map(async |entry| {
+            if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down", false).await {
+                tracing::warn!(stream = entry.spec.name, %error, "a stream did not stop cleanly");
+            }
+        });
+        join_all(stops).await;
+    }
+}

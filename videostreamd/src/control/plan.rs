@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From what was wished for a stream to what its thread opens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vs_ipc::wire::StreamState;
+
+use super::error::list;
+use super::{Control, ControlError, StreamEntry};
+use crate::rendition::Rendition;
+use crate::stream::camera::CameraPlan;
+use crate::stream::coded::CodedPlan;
+use crate::stream::ipc::Subscription;
+use crate::stream::source::Plan;
+use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+
+impl Control {
+    /// What to open for an entry: what was wished now, before, or in the configuration.
+    pub(super) fn plan(
+        &self,
+        entry: &StreamEntry,
+        wishes: Shape,
+        current: Option<&Plan>,
+        on_failure: OnFailure,
+    ) -> Result<Plan, ControlError> {
+        let spec = &entry.spec;
+        let before = current.map_or(spec.shape, |plan| match plan {
+            Plan::Pattern { shape, .. } | Plan::Camera(CameraPlan { shape, .. }) => *shape,
+            Plan::Ipc(_) | Plan::Coded(_) => Shape::default(),
+        });
+        let (shape, buffers) = (wishes.over(before), spec.buffers);
+        match &spec.source {
+            SourceSpec::Pattern => {
+                let format = StreamSpec::pattern_format(shape).and_then(|format| spec.check_vsl(&format));
+                format.map_err(ControlError::BadFormat)?;
+                Ok(Plan::Pattern { shape, memory: spec.memory.clone(), buffers, spares: spec.spares })
+            }
+            SourceSpec::Camera { device } => {
+                let camera = self.devices.follow(device);
+                // Whoever asks now wants to know; what runs waits for its camera.
+                let waits = current.is_some() || on_failure == OnFailure::Stay;
+                let camera = camera.filter(|camera| waits || camera.presence.borrow().is_some());
+                let camera = camera.ok_or_else(|| ControlError::NoSuchDevice {
+                    stream: spec.name.clone(),
+                    device: device.clone(),
+                    known: list(
+                        "cameras found:",
+                        self.devices.cameras().iter().map(String::as_str),
+                        "no camera was found",
+                    ),
+                })?;
+                let (spares, vsl) = (spec.spares, spec.host.vsl.is_some());
+                let controls = self.controls.of(device);
+                Ok(Plan::Camera(CameraPlan { camera, controls, shape, buffers, spares, vsl }))
+            }
+            SourceSpec::Ipc { path, .. } if shape != Shape::default() => {
+                let (name, path) = (&spec.name, path.display());
+                Err(ControlError::BadFormat(format!(
+                    "stream '{name}' is taken as it comes from {path}: format, size and rate are chosen there"
+                )))
+            }
+            SourceSpec::Coded { from, .. } if shape != Shape::default() => Err(ControlError::BadFormat(format!(
+                "stream '{}' shows what '{from}' shows: format, size and rate are chosen there",
+                spec.name
+            ))),
+            SourceSpec::Coded { from, encoder } => Ok(Plan::Coded(CodedPlan {
+                rendition: Rendition { stream: from.clone(), config: encoder.clone() },
+                renditions: Arc::clone(&self.renditions),
+                upstream: self.directory.look_at(from),
+                buffers,
+            })),
+            SourceSpec::Ipc { path, locks } => Ok(Plan::Ipc(Subscription {
+                path: path.clone(),
+                locks: *locks,
+                name: spec.name.clone(),
+                credits: u16::try_from(buffers).unwrap_or(u16::MAX),
+                lease: Duration::from_nanos(spec.host.lease_max_ns),
+            })),
+        }
+    }
+}
+
+/// What becomes of a stream whose source cannot be opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnFailure {
+    /// It is stopped again: whoever asked is told.
+    Stop,
+    /// It keeps its socket and says why in its state.
+    Stay,
+}
+
+impl OnFailure {
+    /// Whether a camera that cannot be opened now may be opened later.
+    pub(super) fn is_patient(self) -> bool {
+        self == Self::Stay
+    }
+
+    /// What a stream is after it could not be started.
+    pub(super) fn state(self) -> StreamState {
+        match self {
+            Self::Stop => StreamState::Stopped,
+            Self::Stay => StreamState::Failed,
+        }
+    }
+}

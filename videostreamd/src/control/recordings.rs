@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Recordings: which there are, and what is recorded for a stream.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use vs_codec::EncoderConfig;
+use vs_ipc::wire::StreamState;
+
+use super::plan::OnFailure;
+use super::{Control, ControlError, StreamEntry};
+use crate::recording::{RecordError, RecordOptions, Recording};
+use crate::stream::StreamHandle;
+use crate::stream::spec::{Shape, SourceSpec};
+
+/// How long recordings may take to be completed when the daemon ends. systemd's default
+/// patience for a stopping unit is 90 s.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Control {
+    /// Waits for the recordings of a stream that has stopped.
+    pub(super) async fn recordings_of(&self, stream: &str) {
+        let of_stream: Vec<_> = self.lock_recordings().values().filter(|r| r.stream() == stream).cloned().collect();
+        let waits = join_all(of_stream.iter().map(|recording| recording.wait()));
+        if tokio::time::timeout(FINISH_TIMEOUT, waits).await.is_err() {
+            tracing::error!(stream, "a recording could not be completed in time: its file plays as it lies");
+        }
+    }
+
+    /// Begins a recording; returns when its first frame is in the file.
+    ///
+    /// # Errors
+    /// [`ControlError`]; the file may hold a few bytes then.
+    pub async fn record(
+        &self,
+        name: &str,
+        file: File,
+        options: RecordOptions,
+    ) -> Result<(u64, Arc<Recording>), ControlError> {
+        let entry = self.stream(name)?;
+        let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
+        if entry.is_unused() {
+            // What is known to be missing is said at once.
+            self.plan(&entry, Shape::default(), None, OnFailure::Stop)?;
+        } else if entry.state() != StreamState::Running {
+            return Err(entry.no_frames());
+        }
+        let (from, handle, options) = self.recorded(&entry, handle, options)?;
+        let recording = Recording::begin(&self.renditions, &from, &handle, file, options).await;
+        let recording = Arc::new(recording.map_err(|error| match error {
+            RecordError::File(_) => ControlError::BadFile(error.to_string()),
+            RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
+            RecordError::Failed(text) => ControlError::Failed(text),
+        })?);
+        let number = self.next_recording.fetch_add(1, Ordering::Relaxed);
+        self.lock_recordings().insert(number, Arc::clone(&recording));
+        Ok((number, recording))
+    }
+
+    /// What is recorded for an entry: of a coded stream what it is made from, encoded as it is.
+    fn recorded(
+        &self,
+        entry: &StreamEntry,
+        handle: Arc<StreamHandle>,
+        mut options: RecordOptions,
+    ) -> Result<(String, Arc<StreamHandle>, RecordOptions), ControlError> {
+        let SourceSpec::Coded { from, encoder } = &entry.spec.source else {
+            return Ok((entry.spec.name.clone(), handle, options));
+        };
+        if options.encoder != EncoderConfig::default() && options.encoder != *encoder {
+            return Err(ControlError::BadFormat(format!(
+                "stream '{}' is coded already, as its configuration says: record '{from}' with a codec, bitrate or \
+                 keyframe interval of your own",
+                entry.spec.name
+            )));
+        }
+        options.encoder = encoder.clone();
+        let raw = self.stream(from)?.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
+        Ok((from.clone(), raw, options))
+    }
+
+    /// Forgets a recording that has ended.
+    pub fn forget_recording(&self, number: u64) {
+        self.lock_recordings().remove(&number);
+    }
+
+    fn lock_recordings(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Recording>>> {
+        self.recordings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
