@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Annex B byte streams: finding the NAL units and saying what they are.
+//! Annex B byte streams: finding the NAL units and the pictures they make, and saying what they are.
 //!
 //! Encoders and cameras deliver NAL units between start codes (Annex B of H.264 and H.265); files
 //! hold them behind their length, and the parameter sets apart. This crate does the way from the
-//! one to the other, and reads from the parameter sets what a file must say about the picture. Encoders, decoders and files all need that, so that it is a crate
-//! of its own.
+//! one to the other and back, puts together what belongs to one picture, and reads from the parameter
+//! sets what a file or a player must know of it. Encoders, decoders and files all need that, so that
+//! it is a crate of its own.
 //!
 //! The crate knows plain numbers and bytes only. Every byte that comes in is taken as hostile: a
 //! parser answers with an error, never with a panic, and reserves no memory on an attacker's word.
@@ -20,18 +21,22 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod access_unit;
 mod bits;
 mod format;
 pub mod h264;
 pub mod h265;
 mod nal;
 mod params;
+mod sample;
 mod vui;
 
+pub use access_unit::{AccessUnitTooLarge, AccessUnits, MAX_ACCESS_UNIT};
 pub use bits::rbsp;
 pub use format::{Codec, Colour, VideoFormat};
-pub use nal::{NalKind, NalUnits, is_keyframe, nal_units, to_length_prefixed};
+pub use nal::{NalKind, NalUnits, is_keyframe, nal_units};
 pub use params::{ParameterSets, ParameterSetsError};
+pub use sample::{LengthPrefixed, length_prefixed, to_length_prefixed};
 
 use bits::BitReader;
 

@@ -42,9 +42,9 @@ impl<'a> Iterator for NalUnits<'a> {
     }
 }
 
-const START_CODE: [u8; 3] = [0, 0, 1];
+pub(crate) const START_CODE: [u8; 3] = [0, 0, 1];
 
-fn find_start_code(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_start_code(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, &START_CODE)
 }
 
@@ -116,30 +116,10 @@ pub fn is_keyframe(codec: Codec, access_unit: &[u8]) -> bool {
     nal_units(access_unit).map(|nal| NalKind::of(codec, nal)).find(|kind| kind.is_slice()) == Some(NalKind::KeySlice)
 }
 
-/// Appends an Annex B access unit to `out` as sample data of ISO/IEC 14496-15: each NAL unit behind
-/// its length in 4 bytes, parameter sets and access unit delimiters left out. Returns the bytes
-/// appended.
-///
-/// A unit longer than 4 GiB cannot be written that way and is left out; callers bound access units
-/// far below that.
-pub fn to_length_prefixed(codec: Codec, access_unit: &[u8], out: &mut Vec<u8>) -> usize {
-    let before = out.len();
-    for nal in nal_units(access_unit) {
-        let kind = NalKind::of(codec, nal);
-        if !kind.is_parameter_set()
-            && kind != NalKind::Delimiter
-            && let Ok(length) = u32::try_from(nal.len())
-        {
-            out.extend_from_slice(&length.to_be_bytes());
-            out.extend_from_slice(nal);
-        }
-    }
-    out.len() - before
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::to_length_prefixed;
     use proptest::prelude::*;
 
     #[test]

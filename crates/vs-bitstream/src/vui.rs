@@ -60,14 +60,15 @@ impl Vui {
         Ok(())
     }
 
-    /// Reads timing_info_present_flag and the two numbers behind it. `ticks_per_frame` is 2 in H.264,
+    /// Reads timing_info_present_flag, which it returns, and the two numbers behind it. `ticks_per_frame` is 2 in H.264,
     /// which counts fields, and 1 in H.265.
     pub fn read_timing<I: Iterator<Item = u8>>(
         &mut self,
         bits: &mut BitReader<I>,
         ticks_per_frame: u64,
-    ) -> Result<(), SpsError> {
-        if bits.flag()? {
+    ) -> Result<bool, SpsError> {
+        let present = bits.flag()?;
+        if present {
             let units_in_tick = u64::from(bits.bits(32)?);
             let time_scale = u64::from(bits.bits(32)?);
             self.frame_duration_ns = (units_in_tick * ticks_per_frame * 1_000_000_000)
@@ -75,6 +76,6 @@ impl Vui {
                 .filter(|&ns| ns > 0)
                 .and_then(|ns| i64::try_from(ns).ok());
         }
-        Ok(())
+        Ok(present)
     }
 }

@@ -19,9 +19,8 @@ pub mod limits {
     pub const MAX_TIMESCALE: u32 = 1_000_000;
     /// Longest fragment: what is held back in memory and lost if the process dies.
     pub const MAX_FRAGMENT: Duration = Duration::from_secs(10);
-    /// Largest access unit in bytes. An 8K intra picture at the minimum compression that either codec
-    /// allows (2:1) has 27 MB.
-    pub const MAX_ACCESS_UNIT: usize = 64 << 20;
+    /// Largest access unit in bytes.
+    pub const MAX_ACCESS_UNIT: usize = vs_bitstream::MAX_ACCESS_UNIT;
     /// A fragment that holds this many bytes ends early, so that memory stays bounded at any bitrate.
     pub const MAX_FRAGMENT_BYTES: usize = 16 << 20;
     /// Most frames in one file: their tables fill at most 44 bytes each, so the `moov` stays within the

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sequence parameter set of H.264 (7.3.2.1.1), as far as a file needs it.
+//! The sequence parameter set of H.264 (7.3.2.1.1), as far as files and players need it.
+
+mod order;
+pub(crate) mod picture;
+mod reorder;
+
+pub use order::PictureOrder;
 
 use crate::{BitReader, Codec, NalKind, SpsError, VideoFormat, rbsp, vui::Vui};
+use reorder::Restriction;
 
 /// Profiles whose parameter set carries the chroma format and bit depths (7.3.2.1.1).
 const PROFILES_WITH_CHROMA: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
@@ -15,6 +22,26 @@ pub struct Sps {
     pub constraints: u8,
     /// level_idc, ten times the level.
     pub level: u8,
+    /// seq_parameter_set_id, 0..=31.
+    pub id: u8,
+    /// separate_colour_plane_flag: the three planes are coded as pictures of their own.
+    pub separate_planes: bool,
+    /// Bits of frame_num in a slice header, 4..=16.
+    pub frame_num_bits: u32,
+    /// How slices say at which place a picture is shown.
+    pub picture_order: PictureOrder,
+    /// max_num_ref_frames.
+    pub max_ref_frames: u32,
+    /// frame_mbs_only_flag: no picture is a field, and none has interlaced macroblocks.
+    pub frame_mbs_only: bool,
+    /// Width and height in pixels before cropping: whole macroblocks.
+    pub coded_size: (u32, u32),
+    /// What cropping takes off, in pixels: left, right, top, bottom.
+    pub crop: [u32; 4],
+    /// max_num_reorder_frames; `None` when not said. [`Sps::reorder_frames`] knows what holds then.
+    pub max_reorder_frames: Option<u32>,
+    /// max_dec_frame_buffering; `None` when not said.
+    pub max_dec_frame_buffering: Option<u32>,
     /// The picture it describes.
     pub format: VideoFormat,
 }
@@ -27,23 +54,36 @@ impl Sps {
         }
         let mut bits = BitReader::new(rbsp(nal).skip(1));
         let (profile, constraints, level) = (bits.u8()?, bits.u8()?, bits.u8()?);
-        bits.ue_to(31, "seq_parameter_set_id")?;
+        let id = bits.ue_to(31, "seq_parameter_set_id")? as u8;
 
         let mut chroma = Chroma { format: 1, separate_planes: false, depths: [8, 8] };
         if PROFILES_WITH_CHROMA.contains(&profile) {
             chroma = Chroma::read(&mut bits)?;
         }
-        skip_picture_order(&mut bits)?;
-        bits.ue()?; // max_num_ref_frames
+        let frame_num_bits = bits.ue_to(12, "log2_max_frame_num")? + 4;
+        let picture_order = PictureOrder::read(&mut bits)?;
+        let max_ref_frames = bits.ue()?;
         bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
-        let (width, height) = read_size(&mut bits, chroma)?;
+        let size = Size::read(&mut bits, chroma)?;
+        let (width, height) = size.cropped()?;
 
         // A parameter set with a damaged VUI still describes its pictures.
-        let vui = read_vui(&mut bits).unwrap_or_default();
+        let mut vui = Vui::default();
+        let restriction = read_vui(&mut bits, &mut vui).ok().flatten();
         Ok(Self {
             profile,
             constraints,
             level,
+            id,
+            separate_planes: chroma.separate_planes,
+            frame_num_bits,
+            picture_order,
+            max_ref_frames,
+            frame_mbs_only: size.frames_only,
+            coded_size: size.coded,
+            crop: size.crop,
+            max_reorder_frames: restriction.map(|known| known.reorder_frames),
+            max_dec_frame_buffering: restriction.map(|known| known.frame_buffering),
             format: VideoFormat {
                 width,
                 height,
@@ -84,7 +124,7 @@ impl Chroma {
     }
 
     /// Pixels per cropping unit, horizontally and vertically in a frame picture (table 6-1).
-    fn crop_unit(self) -> (u64, u64) {
+    fn crop_unit(self) -> (u32, u32) {
         match self.format {
             1 => (2, 2),
             2 => (2, 1),
@@ -105,51 +145,52 @@ fn skip_scaling_list<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, entries: u
     Ok(())
 }
 
-fn skip_picture_order<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<(), SpsError> {
-    bits.ue_to(12, "log2_max_frame_num")?;
-    match bits.ue_to(2, "pic_order_cnt_type")? {
-        0 => {
-            bits.ue_to(12, "log2_max_pic_order_cnt_lsb")?;
+/// The picture in whole macroblocks, and what is cut off.
+struct Size {
+    coded: (u32, u32),
+    crop: [u32; 4],
+    frames_only: bool,
+}
+
+impl Size {
+    fn read<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, chroma: Chroma) -> Result<Self, SpsError> {
+        let (macroblocks_wide, map_units_high) = (bits.ue()?, bits.ue()?);
+        let frames_only = bits.flag()?;
+        if !frames_only {
+            bits.skip(1)?; // mb_adaptive_frame_field_flag
         }
-        1 => {
-            bits.skip(1)?; // delta_pic_order_always_zero_flag
-            bits.se()?; // offset_for_non_ref_pic
-            bits.se()?; // offset_for_top_to_bottom_field
-            for _ in 0..bits.ue_to(255, "num_ref_frames_in_pic_order_cnt_cycle")? {
-                bits.se()?;
+        bits.skip(1)?; // direct_8x8_inference_flag
+        let fields = if frames_only { 1 } else { 2 };
+        let pixels = |units: u32, each: u32| units.checked_mul(each).ok_or(SpsError::OutOfRange("picture size"));
+        let coded =
+            (pixels(macroblocks_wide.saturating_add(1), 16)?, pixels(map_units_high.saturating_add(1), 16 * fields)?);
+        let mut crop = [0; 4];
+        if bits.flag()? {
+            let (wide, high) = if chroma.separate_planes { (1, 1) } else { chroma.crop_unit() };
+            for (edge, unit) in crop.iter_mut().zip([wide, wide, high * fields, high * fields]) {
+                *edge = pixels(bits.ue()?, unit)?;
             }
         }
-        _ => {}
+        Ok(Self { coded, crop, frames_only })
     }
-    Ok(())
+
+    fn cropped(&self) -> Result<(u16, u16), SpsError> {
+        let [left, right, top, bottom] = self.crop.map(u64::from);
+        let (width, height) = (u64::from(self.coded.0), u64::from(self.coded.1));
+        crate::params::picture_size(width.saturating_sub(left + right), height.saturating_sub(top + bottom))
+    }
 }
 
-fn read_size<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, chroma: Chroma) -> Result<(u16, u16), SpsError> {
-    let macroblocks_wide = u64::from(bits.ue()?) + 1;
-    let map_units_high = u64::from(bits.ue()?) + 1;
-    let frames_only = bits.flag()?;
-    if !frames_only {
-        bits.skip(1)?; // mb_adaptive_frame_field_flag
+/// E.1.1. What was read before a damage is kept.
+fn read_vui<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, vui: &mut Vui) -> Result<Option<Restriction>, SpsError> {
+    if !bits.flag()? {
+        return Ok(None);
     }
-    bits.skip(1)?; // direct_8x8_inference_flag
-    let fields = if frames_only { 1 } else { 2 };
-    let (mut width, mut height) = (macroblocks_wide * 16, map_units_high * 16 * fields);
-    if bits.flag()? {
-        let [left, right, top, bottom] = [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?].map(u64::from);
-        let unit = if chroma.separate_planes { (1, 1) } else { chroma.crop_unit() };
-        width = width.saturating_sub((left + right) * unit.0);
-        height = height.saturating_sub((top + bottom) * unit.1 * fields);
+    vui.read_common(bits)?;
+    if vui.read_timing(bits, 2)? {
+        bits.skip(1)?; // fixed_frame_rate_flag
     }
-    crate::params::picture_size(width, height)
-}
-
-fn read_vui<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<Vui, SpsError> {
-    let mut vui = Vui::default();
-    if bits.flag()? {
-        vui.read_common(bits)?;
-        vui.read_timing(bits, 2)?;
-    }
-    Ok(vui)
+    Restriction::read(bits)
 }
 
 #[cfg(test)]
