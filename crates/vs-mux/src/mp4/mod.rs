@@ -42,4 +42,5 @@ mod writer;
 pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, TrackConfig, limits};
 pub use error::{ConfigError, FinishError, IoFailure, WriteError};
 pub use sink::{FileSink, OpenError, Sink};
+pub(crate) use timeline::to_ns;
 pub use writer::{Mp4Writer, Stats, Summary};

@@ -15,7 +15,7 @@ pub(super) fn to_ticks(ns: i128, timescale: NonZeroU32) -> i64 {
 }
 
 /// `ticks` in nanoseconds, rounded down.
-pub(super) fn to_ns(ticks: i64, timescale: NonZeroU32) -> i64 {
+pub(crate) fn to_ns(ticks: i64, timescale: NonZeroU32) -> i64 {
     saturate((i128::from(ticks) * NS_PER_SECOND).div_euclid(i128::from(timescale.get())))
 }
 
