@@ -88,7 +88,7 @@ impl Presentation {
 
     /// How long the presentation of a track of so many ticks lasts, in nanoseconds.
     pub fn duration_ns(&self, track: i64) -> Option<i64> {
-        let end = self.end.unwrap_or(track).min(track);
+        let end = self.end.unwrap_or(track);
         (track > 0).then(|| self.ns(end.saturating_sub(self.start).max(0)).saturating_add(self.delay_ns))
     }
 

@@ -113,7 +113,7 @@ impl Sizes {
             Self::Bytes { table, .. } => table.get(source, sample)?.map(|mut entry| entry.u32()),
             Self::HalfBytes(table) => {
                 let byte = table.get(source, sample / 2)?.map(|mut entry| entry.u8());
-                byte.map(|byte| u32::from(if sample % 2 == 0 { byte >> 4 } else { byte & 15 }))
+                byte.map(|byte| u32::from(if sample.is_multiple_of(2) { byte >> 4 } else { byte & 15 }))
             }
         })
     }

@@ -145,10 +145,13 @@ fn to_ns(seconds: &str) -> i64 {
 
 pub struct Packet {
     pub pts: i64,
+    pub dts: i64,
     pub duration: i64,
     pub pts_time: String,
     pub dts_time: String,
     pub keyframe: bool,
+    /// An edit list cuts it away.
+    pub discard: bool,
 }
 
 pub struct Probe {
@@ -168,7 +171,17 @@ impl Probe {
 /// What ffprobe reads in a file.
 pub fn probe(path: &Path) -> Probe {
     let output = Command::new("ffprobe")
-        .args(["-v", "warning", "-show_packets", "-show_streams", "-show_format", "-of", "json"])
+        .args([
+            "-v",
+            "warning",
+            "-select_streams",
+            "v:0",
+            "-show_packets",
+            "-show_streams",
+            "-show_format",
+            "-of",
+            "json",
+        ])
         .arg(path)
         .succeed();
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -179,10 +192,12 @@ pub fn probe(path: &Path) -> Probe {
             .iter()
             .map(|packet| Packet {
                 pts: packet["pts"].as_i64().unwrap(),
+                dts: packet["dts"].as_i64().unwrap_or(0),
                 duration: packet["duration"].as_i64().unwrap_or(0),
                 pts_time: text(&packet["pts_time"]),
                 dts_time: text(&packet["dts_time"]),
                 keyframe: text(&packet["flags"]).starts_with('K'),
+                discard: text(&packet["flags"]).contains('D'),
             })
             .collect(),
         stream: json["streams"][0].clone(),
