@@ -23,8 +23,9 @@ pub struct AccessUnitTooLarge {
 
 /// Takes an Annex B stream apart, in whatever pieces it comes.
 ///
-/// An access unit is complete with the first NAL unit of the next. Put together again, the access units are the stream from its first start code on. Memory is
-/// bounded by the largest access unit, the NAL unit behind it, and the bytes of one push.
+/// An access unit is complete with the first NAL unit of the next. Put together again, the access units
+/// are the stream from its first start code on. Memory is bounded by the largest access unit, the NAL
+/// unit behind it, and the bytes of one push.
 ///
 /// ```
 /// # fn main() -> Result<(), vs_bitstream::AccessUnitTooLarge> {

@@ -39,9 +39,10 @@ pub struct LengthPrefixed<'a> {
 }
 
 impl LengthPrefixed<'_> {
-    /// Whether bytes are left that are no NAL unit; of interest once the iterator has ended.
+    /// Whether bytes are left that are neither a NAL unit nor zeros to fill up; of interest once the
+    /// iterator has ended.
     pub fn is_damaged(&self) -> bool {
-        !self.rest.is_empty()
+        self.rest.iter().any(|&byte| byte != 0)
     }
 }
 

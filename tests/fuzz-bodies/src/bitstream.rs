@@ -5,7 +5,9 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use vs_bitstream::{Codec, NalKind, ParameterSets, h264, h265, is_keyframe, nal_units, rbsp, to_length_prefixed};
+use vs_bitstream::{
+    AccessUnits, Codec, NalKind, ParameterSets, h264, h265, is_keyframe, nal_units, rbsp, to_length_prefixed,
+};
 use vs_mux::mp4::{AccessUnit, Mp4Writer, Options, Sink, TrackConfig};
 
 use crate::script::Script;
@@ -31,7 +33,25 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(to_length_prefixed(codec, stream, &mut sample), sample.len());
     // A unit is at least 3 bytes longer in the stream, and 4 in the sample.
     assert!(sample.len() <= stream.len() + units);
+    let whole = split(codec, stream, usize::MAX);
+    assert!(whole == split(codec, stream, usize::from(choice >> 2) + 1) && stream.ends_with(&whole.concat()));
     record(codec, stream, choice & 2 == 0);
+}
+
+/// The access units of a stream that comes in pieces of this size.
+fn split(codec: Codec, stream: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let (mut units, mut found) = (AccessUnits::new(codec), Vec::new());
+    for piece in stream.chunks(size) {
+        units.push(piece);
+        while let Some(unit) = units.next_unit().expect("the input is far below the limit") {
+            found.push(unit.to_vec());
+        }
+    }
+    units.end();
+    while let Some(unit) = units.next_unit().expect("the input is far below the limit") {
+        found.push(unit.to_vec());
+    }
+    found
 }
 
 /// Records the bytes as access units, cut in two places, with sets told beforehand or not.
@@ -60,7 +80,7 @@ fn record(codec: Codec, stream: &[u8], told: bool) {
 
 /// A file in memory.
 #[derive(Default)]
-struct Memory(Vec<u8>);
+pub(crate) struct Memory(pub Vec<u8>);
 
 impl Sink for Memory {
     fn write_at(&mut self, offset: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {

@@ -17,6 +17,7 @@ mod bitstream;
 mod client;
 mod host;
 mod http;
+mod movie;
 mod picture;
 mod script;
 pub mod seeds;
@@ -28,11 +29,12 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("bitstream", bitstream::run),
     ("client", client::run),
     ("host", host::run),
     ("http", http::run),
+    ("movie", movie::run),
     ("picture", picture::run),
     ("vsl_client", vsl::run),
     ("wire", wire::run),

@@ -4,11 +4,17 @@
 //! `cargo run -p fuzz-bodies --example seeds` writes them to `fuzz/corpus/`, where inputs that
 //! once were findings are kept, too.
 
+use std::time::Duration;
+
+use vs_bitstream::Codec;
 use vs_frame::{Format, FourCc, Rate};
 use vs_ipc::vsl::picture::Picture;
 use vs_ipc::vsl::wire::{Control, Event, Outcome, Request};
 use vs_ipc::wire::{self, FrameEvent, Hello, Welcome, format_message};
+use vs_mux::mp4::{AccessUnit, Mp4Writer, Options, TrackConfig};
 use zerocopy::IntoBytes;
+
+use crate::bitstream::Memory;
 
 /// Parameter sets of x264 for 160×120 pixels, and the beginning of a key picture.
 const H264: &[u8] = &[
@@ -38,6 +44,13 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
             ("head", b"HEAD /metrics?name=x HTTP/1.0\n\n".to_vec()),
             ("other", b"POST / HTTP/1.1\r\n\r\n".to_vec()),
         ],
+        "movie" => vec![
+            ("h264", movie(Codec::H264, true)),
+            ("h264-unfinished", movie(Codec::H264, false)),
+            ("h265", movie(Codec::H265, true)),
+            ("h264-bare", H264.to_vec()),
+            ("h265-bare", H265.to_vec()),
+        ],
         "picture" => vec![
             ("nv12", vec![0, 8]),
             ("yuyv-damaged", vec![2, 2, 5, 1, 2, 0xaa, 0xbb]),
@@ -54,6 +67,29 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "wire" => wire_records(),
         _ => Vec::new(),
     }
+}
+
+/// A recording of four frames, shown in another order than they are decoded in.
+fn movie(codec: Codec, finished: bool) -> Vec<u8> {
+    let (key, other) = match codec {
+        Codec::H264 => (H264, &[0, 0, 1, 0x41, 0x9a, 0x24][..]),
+        Codec::H265 => (H265, &[0, 0, 1, 0x02, 0x01, 0xd0][..]),
+    };
+    let options =
+        Options { fragment: Duration::from_millis(50), sync: None, creation_time: None, ..Options::default() };
+    let mut sink = Memory::default();
+    let mut writer = Mp4Writer::new(&mut sink, TrackConfig::new(codec), options).unwrap();
+    for (number, (data, shown)) in (0i64..).zip([(key, 1), (other, 3), (other, 2), (key, 4)]) {
+        let (dts_ns, pts_ns) = (number * 40_000_000, shown * 40_000_000);
+        writer.write(&AccessUnit { data, pts_ns, dts_ns, duration_ns: None, keyframe: data == key }).unwrap();
+    }
+    if finished {
+        writer.finish().unwrap();
+    } else {
+        writer.flush().unwrap();
+        drop(writer);
+    }
+    sink.0
 }
 
 fn client() -> Vec<(&'static str, Vec<u8>)> {
