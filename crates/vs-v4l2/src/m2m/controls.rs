@@ -39,7 +39,8 @@ pub enum EncoderControl {
     HeaderMode,
     /// 1: parameter sets come with every keyframe.
     RepeatHeaders,
-    /// The next picture becomes a keyframe. The value does not matter.
+    /// The next picture becomes a keyframe. The value does not matter. See
+    /// [`Input::as_keyframe`](super::Input::as_keyframe).
     ForceKeyframe,
 }
 
@@ -112,18 +113,41 @@ impl EncoderControl {
     }
 }
 
-/// Sets a control, as near to `wanted` as the device can; `None` if it has no such control, or
-/// does not let it be changed.
-pub(super) fn set(
+/// What the device says of a control; `None` if it has none such.
+fn find(fd: BorrowedFd<'_>, coded: FourCc, control: EncoderControl) -> Result<Option<sys::RawControl>, Errno> {
+    let Some(id) = control.id(coded) else { return Ok(None) };
+    let usable = |found: &sys::RawControl| found.flags & v4l2::V4L2_CTRL_FLAG_DISABLED == 0;
+    Ok(sys::query_control(fd, id)?.filter(usable))
+}
+
+/// Whether the device has a control.
+pub(super) fn has(fd: BorrowedFd<'_>, coded: FourCc, control: EncoderControl) -> bool {
+    find(fd, coded, control).is_ok_and(|found| found.is_some())
+}
+
+/// What the device works with now; `None` if it has no such control, or it has no value.
+pub(super) fn get(fd: BorrowedFd<'_>, coded: FourCc, control: EncoderControl) -> Option<i64> {
+    find(fd, coded, control).ok().flatten().and_then(|found| read(fd, found.id).ok())
+}
+
+/// Sets a control, as near to `wanted` as the device can; `None` if it has no such control. What
+/// it does not let be changed stays.
+pub(super) fn set(fd: BorrowedFd<'_>, coded: FourCc, setting: (EncoderControl, i64)) -> Result<Option<i64>, Errno> {
+    match change(fd, coded, setting) {
+        // A menu may have gaps, and a driver may know its own mind: what holds is what it says.
+        Err(Errno::INVAL | Errno::RANGE | Errno::BUSY | Errno::ACCESS) => Ok(get(fd, coded, setting.0)),
+        changed => changed,
+    }
+}
+
+/// As [`set`], but a driver that does not let it be changed is an error.
+pub(super) fn change(
     fd: BorrowedFd<'_>,
     coded: FourCc,
     (control, wanted): (EncoderControl, i64),
 ) -> Result<Option<i64>, Errno> {
-    let Some(id) = control.id(coded) else { return Ok(None) };
-    let Some(found) = sys::query_control(fd, id)? else { return Ok(None) };
-    if found.flags & v4l2::V4L2_CTRL_FLAG_DISABLED != 0 {
-        return Ok(None);
-    }
+    let Some(found) = find(fd, coded, control)? else { return Ok(None) };
+    let id = found.id;
     if found.kind == v4l2::v4l2_ctrl_type_V4L2_CTRL_TYPE_BUTTON {
         return write(fd, id, 0).map(|()| Some(wanted));
     }
@@ -131,12 +155,8 @@ pub(super) fn set(
     if found.flags & v4l2::V4L2_CTRL_FLAG_READ_ONLY != 0 {
         return read(fd, id).map(Some);
     }
-    match write(fd, id, value) {
-        Ok(()) => Ok(Some(read(fd, id).unwrap_or(i64::from(value)))),
-        // A menu may have gaps, and a driver may know its own mind: what holds is what it says.
-        Err(Errno::INVAL | Errno::RANGE | Errno::BUSY | Errno::ACCESS) => Ok(read(fd, id).ok()),
-        Err(error) => Err(error),
-    }
+    write(fd, id, value)?;
+    Ok(Some(read(fd, id).unwrap_or(i64::from(value))))
 }
 
 /// The value of a control of up to 32 bits.

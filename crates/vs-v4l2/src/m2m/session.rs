@@ -28,8 +28,15 @@ pub struct Input {
 
 #[derive(Clone, Debug)]
 pub(super) enum Payload {
-    Frame(Frame),
+    Frame(Frame, Wish),
     Bytes(Arc<[u8]>),
+}
+
+/// How a picture is to be coded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    Any,
+    Keyframe,
 }
 
 impl Input {
@@ -38,6 +45,23 @@ impl Input {
     pub fn unit(bytes: impl Into<Arc<[u8]>>, meta: FrameMeta) -> Self {
         Self { payload: Payload::Bytes(bytes.into()), meta }
     }
+
+    /// The same with other times and flags to come back.
+    #[must_use]
+    pub fn with_meta(self, meta: FrameMeta) -> Self {
+        Self { meta, ..self }
+    }
+
+    /// A picture that an encoder is to make a keyframe of, if it
+    /// [can be told so](Session::forces_keyframes).
+    #[must_use]
+    pub fn as_keyframe(self) -> Self {
+        let payload = match self.payload {
+            Payload::Frame(frame, _) => Payload::Frame(frame, Wish::Keyframe),
+            bytes @ Payload::Bytes(_) => bytes,
+        };
+        Self { payload, ..self }
+    }
 }
 
 impl From<Frame> for Input {
@@ -45,7 +69,7 @@ impl From<Frame> for Input {
     /// come back with what is made of it.
     fn from(frame: Frame) -> Self {
         let meta = *frame.meta();
-        Self { payload: Payload::Frame(frame), meta }
+        Self { payload: Payload::Frame(frame, Wish::Any), meta }
     }
 }
 
@@ -173,8 +197,8 @@ impl Session {
         let Input { payload, meta } = input;
         self.inputs += 1;
         let memory = match &payload {
-            Payload::Frame(frame) if self.device.imports => frame.buffer().id().0,
-            Payload::Frame(_) | Payload::Bytes(_) => 0,
+            Payload::Frame(frame, _) if self.device.imports => frame.buffer().id().0,
+            Payload::Frame(..) | Payload::Bytes(_) => 0,
         };
         match self.machine.submit(monotonic_ns(), self.inputs, (memory, payload)) {
             Ok(()) => {
@@ -194,7 +218,8 @@ impl Session {
     }
 
     /// Has everything that was submitted so far delivered; [`Delivery::Drained`] follows the
-    /// last of it. Inputs may be submitted meanwhile: they come afterwards.
+    /// last of it. Inputs may be submitted meanwhile: they come afterwards. An encoder begins
+    /// anew then, with a keyframe (encoder document, "Reset").
     pub fn drain(&mut self) {
         self.machine.drain(monotonic_ns());
         self.process();
@@ -214,6 +239,12 @@ impl Session {
     #[expect(clippy::should_implement_trait, reason = "an iterator would say that there is an end")]
     pub fn next(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
+    }
+
+    /// Whether [`next`](Self::next) has something.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        !self.deliveries.is_empty()
     }
 
     /// Does everything that can be done now. Never blocks.
@@ -355,11 +386,31 @@ impl Session {
         &self.device.effective
     }
 
+    /// What an encoder works with now; `None` if it has no such setting, or the device is closed.
+    #[must_use]
+    pub fn control(&self, control: EncoderControl) -> Option<i64> {
+        self.device.control(control)
+    }
+
+    /// Whether an encoder can be told which picture is to be a keyframe. One that cannot
+    /// makes one after each [drain](Self::drain).
+    #[must_use]
+    pub fn forces_keyframes(&self) -> bool {
+        self.device.forces_keyframes()
+    }
+
+    /// Bytes of the longest access unit that a decoder takes; `None` while the device is closed.
+    #[must_use]
+    pub fn unit_bytes(&self) -> Option<usize> {
+        self.device.unit_bytes()
+    }
+
     /// Changes a setting of an encoder while it runs, as near to `value` as the device can.
     /// Returns what it works with now; `None` if it has no such setting.
     ///
     /// # Errors
-    /// What the driver says.
+    /// What the driver says: `EBUSY` if it cannot be changed while it runs, `EBADF` while the
+    /// device is closed for a repair. Then it stays as it was.
     pub fn set_control(&mut self, control: EncoderControl, value: i64) -> Result<Option<i64>, Errno> {
         self.device.set_control(control, value)
     }

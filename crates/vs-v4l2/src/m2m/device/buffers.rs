@@ -11,9 +11,10 @@ use vs_frame::{
 
 use super::{Device, Plan};
 use crate::capture::layout::with_data_offset;
+use crate::m2m::controls::{self, EncoderControl};
 use crate::m2m::error::OpenSessionError;
 use crate::m2m::machine::{Answer, Filled, Reply, Role, Side};
-use crate::m2m::session::Payload;
+use crate::m2m::session::{Payload, Wish};
 use crate::m2m::{fwht, pictures};
 use crate::sys::{self, Dequeued, Export, InputMemory};
 
@@ -96,15 +97,19 @@ impl Device {
     pub(super) fn queue_input(&mut self, index: u32, stamp: u64, payload: &Payload) -> Result<(), Errno> {
         let buffer = (index, stamp.saturating_mul(self.tick_us()));
         match (payload, &self.taken) {
-            (Payload::Frame(frame), Some(_)) if self.imports => self.queue_import(buffer, frame),
-            (Payload::Frame(frame), Some(taken)) => {
+            (Payload::Frame(frame, wish), Some(_)) if self.imports => {
+                self.force(*wish);
+                self.queue_import(buffer, frame)
+            }
+            (Payload::Frame(frame, wish), Some(taken)) => {
                 self.check_picture(frame)?;
+                self.force(*wish);
                 let memories = self.inputs.get_mut(index as usize).ok_or(Errno::INVAL)?;
                 pictures::copy(frame, taken, memories)?;
                 let used: Vec<u64> = (0..memories.len()).map(|memory| taken.memory_size(memory)).collect();
                 self.queue_own(buffer, &used)
             }
-            (Payload::Frame(frame), None) => {
+            (Payload::Frame(frame, _), None) => {
                 let view = frame.map().map_err(|_| Errno::FAULT)?;
                 let bytes = view.payload();
                 self.queue_bytes(buffer, bytes)
@@ -112,6 +117,20 @@ impl Device {
             (Payload::Bytes(bytes), None) => self.queue_bytes(buffer, bytes),
             (Payload::Bytes(_), Some(_)) => Err(Errno::INVAL),
         }
+    }
+
+    /// The control is "for the next queued buffer" (`V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME`). A
+    /// device that has none was asked for it in vain; the picture is coded all the same.
+    fn force(&self, wish: Wish) {
+        if let (Wish::Keyframe, Plan::Encoder(request), Ok((fd, _))) = (wish, &self.plan, self.queue(Side::Output)) {
+            let _ = controls::set(fd, request.coded, (EncoderControl::ForceKeyframe, 1));
+        }
+    }
+
+    /// Bytes of the longest access unit that it takes.
+    pub(in super::super) fn unit_bytes(&self) -> Option<usize> {
+        let memory = self.inputs.first()?.first()?;
+        self.taken.is_none().then(|| memory.as_ref().len())
     }
 
     fn queue_bytes(&mut self, buffer: (u32, u64), bytes: &[u8]) -> Result<(), Errno> {

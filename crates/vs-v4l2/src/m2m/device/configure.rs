@@ -114,19 +114,33 @@ impl Device {
 
     /// Sets a control now, and again when the device has to be opened again.
     pub(in super::super) fn set_control(&mut self, control: EncoderControl, wanted: i64) -> Result<Option<i64>, Errno> {
-        let Plan::Encoder(request) = &mut self.plan else { return Ok(None) };
+        let Plan::Encoder(request) = &self.plan else { return Ok(None) };
         let coded = request.coded;
-        if control != EncoderControl::ForceKeyframe {
-            request.controls.retain(|(known, _)| *known != control);
-            request.controls.push((control, wanted));
-        }
         let (fd, _) = self.queue(Side::Output)?;
-        let got = controls::set(fd, coded, (control, wanted))?;
+        let got = controls::change(fd, coded, (control, wanted))?;
         if control != EncoderControl::ForceKeyframe {
+            if let Plan::Encoder(request) = &mut self.plan {
+                request.controls.retain(|(known, _)| *known != control);
+                request.controls.push((control, wanted));
+            }
             self.effective.retain(|known| known.control != control);
             self.effective.push(EffectiveControl { control, wanted, got });
         }
         Ok(got)
+    }
+
+    /// What an encoder works with; `None` if it has no such control, or is closed.
+    pub(in super::super) fn control(&self, control: EncoderControl) -> Option<i64> {
+        let Plan::Encoder(request) = &self.plan else { return None };
+        let (fd, _) = self.queue(Side::Output).ok()?;
+        controls::get(fd, request.coded, control)
+    }
+
+    /// Whether an encoder can be told which picture is to be a keyframe.
+    pub(in super::super) fn forces_keyframes(&self) -> bool {
+        let Plan::Encoder(request) = &self.plan else { return false };
+        let has = |(fd, _)| controls::has(fd, request.coded, EncoderControl::ForceKeyframe);
+        self.queue(Side::Output).is_ok_and(has)
     }
 
     pub(super) fn configure_capture(&mut self) -> Answer {

@@ -291,10 +291,21 @@ impl<P> Machine<P> {
             self.lose_unanswered(gone);
         }
         self.drains.pop_front();
-        self.resume = self.ended;
+        if !self.begin_anew() {
+            self.resume = self.ended;
+        }
         self.stopping = Stopping::No;
         self.undecided = false;
         self.report(Output::Drained);
+    }
+
+    /// After a drain an encoder is reset, so that what follows begins with a keyframe and its
+    /// parameter sets and refers to nothing from before (encoder document, "Reset"). Told to go
+    /// on, it would go on as if nothing had been. Returns whether it is reset.
+    fn begin_anew(&mut self) -> bool {
+        let resets = self.role == Role::Encoder && self.capture.streaming;
+        self.capture.stop |= resets;
+        resets
     }
 
     /// CAPTURE is to be set up anew: stopped, freed, asked for its format.
@@ -316,6 +327,7 @@ impl<P> Machine<P> {
         while self.stopping != Stopping::Sent && self.ledger.is_empty() && self.all_fed() {
             self.stopping = Stopping::No;
             self.drains.pop_front();
+            self.begin_anew();
             self.report(Output::Drained);
         }
     }
