@@ -36,6 +36,17 @@ impl Quality {
         if matches!(quality, 1..=100) { Some(Self(quality)) } else { None }
     }
 
+    /// The quality on a scale of quantisers from `best` to `worst`, where a codec knows no other.
+    pub(crate) fn to_quantiser(self, best: i64, worst: i64) -> i64 {
+        worst - i64::from(self.0 - 1) * (worst - best) / 99
+    }
+
+    /// The quality of a quantiser on the same scale.
+    pub(crate) fn of_quantiser(quantiser: i64, best: i64, worst: i64) -> Self {
+        let steps = (worst - quantiser).clamp(0, worst - best) * 99 / (worst - best).max(1);
+        Self(u8::try_from(steps).unwrap_or(0) + 1)
+    }
+
     /// From 1 to 100.
     #[must_use]
     pub const fn get(self) -> u8 {
@@ -75,7 +86,7 @@ impl Default for KeyframeInterval {
     }
 }
 
-/// Sets of tools of H.264 that a decoder must know.
+/// Sets of tools of H.264 that a decoder must know. H.265 has [`Main`](Self::Main) only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Profile {
     /// Constrained Baseline: everyone decodes it, and it is the quickest to encode.
@@ -170,6 +181,9 @@ pub struct EncoderConfig {
     pub profile: Option<Profile>,
     /// The level; `None` for the lowest that suffices. An encoder raises one that does not.
     pub level: Option<Level>,
+    /// B-frames between two others. They save bits, and each makes a picture wait for a later one.
+    /// An encoder that has none uses none.
+    pub b_frames: u8,
     /// CPU threads of a software encoder. One suffices for most, and leaves the other cores
     /// to other streams.
     pub threads: NonZeroU8,
@@ -183,6 +197,7 @@ impl Default for EncoderConfig {
             keyframe_interval: KeyframeInterval::default(),
             profile: None,
             level: None,
+            b_frames: 0,
             threads: NonZeroU8::MIN,
         }
     }
@@ -209,6 +224,17 @@ mod tests {
         assert_eq!(seconds(2).frames(Rate::UNKNOWN).get(), 60);
         assert_eq!(seconds(0).frames(Rate::fps(30)).get(), 1);
         assert_eq!(KeyframeInterval::Time(u64::MAX).frames(Rate::fps(u32::MAX)).get(), u32::MAX);
+    }
+
+    #[test]
+    fn qualities_and_quantisers_tell_each_other() {
+        let quality = |quality| Quality::new(quality).unwrap();
+        assert_eq!((quality(100).to_quantiser(1, 31), quality(1).to_quantiser(1, 31)), (1, 31));
+        for quantiser in 10..=42 {
+            assert_eq!(Quality::of_quantiser(quantiser, 10, 42).to_quantiser(10, 42), quantiser);
+        }
+        assert_eq!(Quality::of_quantiser(51, 10, 42), quality(1));
+        assert_eq!(Quality::of_quantiser(0, 10, 42), quality(100));
     }
 
     #[test]

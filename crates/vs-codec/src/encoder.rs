@@ -31,12 +31,14 @@ pub struct Effective {
     pub backend: BackendKind,
     /// Its name and version, for people.
     pub name: String,
+    /// Why it was taken rather than another, for people; empty if it was the first choice.
+    pub reason: String,
     /// The codec.
     pub codec: FourCc,
-    /// Width of the coded picture: that of the source, rounded up to even (4:2:0 has no
-    /// odd ones; the last column is repeated).
+    /// Width of the coded picture: that of the source, or of software rounded up to even (4:2:0
+    /// has no odd ones; the last column is repeated).
     pub width: u32,
-    /// Height of the coded picture, rounded up as well.
+    /// Height of the coded picture, likewise.
     pub height: u32,
     /// Nominal frame rate of the source.
     pub rate: Rate,
@@ -52,6 +54,8 @@ pub struct Effective {
     pub profile: Option<Profile>,
     /// The level; `None` if the encoder writes one that cannot be asked for.
     pub level: Option<Level>,
+    /// B-frames between two others.
+    pub b_frames: u8,
     /// CPU threads; 0 for hardware.
     pub threads: u8,
     /// Parameter sets as they come with each keyframe (Annex B). Those of hardware are known with

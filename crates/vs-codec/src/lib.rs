@@ -16,15 +16,19 @@
 #![warn(missing_docs)]
 
 pub mod bitrate;
+mod bridge;
 pub mod config;
 pub mod converter;
 pub mod decoder;
 pub mod encoder;
 pub mod hardware;
+mod input;
 pub mod open;
+mod poll;
 pub mod session;
 #[cfg(feature = "software-h264")]
 mod software;
+mod v4l2;
 
 pub use bitrate::Bitrate;
 pub use config::{Changes, EncoderConfig, KeyframeInterval, Level, Profile, Quality, RateControl};
@@ -32,5 +36,8 @@ pub use converter::{Converter, ConverterConfig, ConverterInfo};
 pub use decoder::{Decoder, DecoderConfig, DecoderInfo};
 pub use encoder::{AccessUnit, Effective, Encoder};
 pub use hardware::{Device, Priority, Sessions};
-pub use open::{Backend, BackendKind, OpenError, encodable, open_encoder};
+pub use open::{
+    Backend, BackendKind, Choice, OpenError, decodable, decodable_by, encodable, encodable_by, open_converter,
+    open_decoder, open_encoder,
+};
 pub use session::{BackendError, FrameTag, Loss, Output, Picture, Session, SubmitError};

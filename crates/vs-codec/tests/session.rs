@@ -11,7 +11,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use proptest::prelude::*;
 use support::{Camera, Judgement, NS_PER_MS, bytes, encode, format, keyframes, nal_types, open};
 use vs_codec::{
-    Backend, BackendKind, Bitrate, Changes, EncoderConfig, KeyframeInterval, Level, OpenError, Output, Profile,
+    Backend, BackendKind, Bitrate, Changes, Choice, EncoderConfig, KeyframeInterval, Level, OpenError, Output, Profile,
     Quality, RateControl, SubmitError, open_encoder,
 };
 use vs_frame::{Format, FourCc, Rate};
@@ -226,7 +226,8 @@ fn the_smallest_and_the_largest_pictures_are_encoded() {
 
 #[test]
 fn what_cannot_be_is_refused_with_what_can() {
-    let refused = |format: &Format, config: &EncoderConfig| open_encoder(format, config, Backend::Auto).err().unwrap();
+    let refused =
+        |format: &Format, config: &EncoderConfig| open_encoder(format, config, &Choice::default()).err().unwrap();
     let vp8 = EncoderConfig { codec: FourCc::VP8, ..EncoderConfig::default() };
     assert_eq!(refused(&qvga(), &vp8).to_string(), "there is no encoder for VP80 here: H264 can be encoded");
     let default = EncoderConfig::default();
@@ -294,7 +295,8 @@ fn backends_are_chosen_by_name() {
     let software = "software".parse().unwrap();
     assert_eq!(software, Backend::Only(BackendKind::Software));
     assert!("gpu".parse::<Backend>().unwrap_err().to_string().contains("software"));
-    let encoder = open_encoder(&qvga(), &EncoderConfig::default(), software).unwrap();
+    let choice = Choice { backend: software, ..Choice::default() };
+    let encoder = open_encoder(&qvga(), &EncoderConfig::default(), &choice).unwrap();
     assert_eq!(encoder.effective().backend, BackendKind::Software);
     assert!(encoder.effective().name.starts_with("openh264 2."));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use tokio::sync::watch;
-use vs_codec::{Backend, Effective, Encoder, FrameTag, Output, SubmitError, open_encoder};
+use vs_codec::{Choice, Effective, Encoder, FrameTag, Output, SubmitError, open_encoder};
 
 use super::{Coded, Rendition, Sink};
 use crate::stream::consumer::{Feed, FeedReceiver};
@@ -181,7 +181,7 @@ impl Worker {
         let encoder = match self.encoder.take() {
             Some(encoder) => encoder,
             None => {
-                let encoder = open_encoder(picture.frame.format(), &self.rendition.config, Backend::Auto)?;
+                let encoder = open_encoder(picture.frame.format(), &self.rendition.config, &Choice::default())?;
                 let effective = Arc::new(encoder.effective().clone());
                 self.effective = Some(Arc::clone(&effective));
                 self.session.encoding.send_replace(Encoding::Open(effective));

@@ -94,14 +94,14 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use vs_codec::{Backend, EncoderConfig, FrameTag, open_encoder};
+    use vs_codec::{Choice, EncoderConfig, FrameTag, open_encoder};
     use vs_frame::{Format, FourCc, Rate};
 
     use super::*;
 
     fn unit(keyframe: bool) -> Coded {
         let format = Format::packed(FourCc::NV12, 64, 32, Rate::fps(30)).unwrap();
-        let encoder = open_encoder(&format, &EncoderConfig::default(), Backend::Auto).unwrap();
+        let encoder = open_encoder(&format, &EncoderConfig::default(), &Choice::default()).unwrap();
         let unit = AccessUnit { data: Arc::from([]), tag: FrameTag::default(), dts_ns: 0, keyframe };
         Coded { unit, encoder: Arc::new(encoder.effective().clone()) }
     }

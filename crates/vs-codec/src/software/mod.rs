@@ -19,6 +19,7 @@ use vs_frame::{Format, FourCc, Frame};
 use crate::bitrate::Bitrate;
 use crate::config::{ASSUMED_FPS, Changes, EncoderConfig, RateControl};
 use crate::encoder::{AccessUnit, Effective, Encoder, ReconfigureError};
+use crate::input::check_input;
 use crate::open::{BackendKind, OpenError};
 use crate::session::{BackendError, FrameTag, Output, Session, SubmitError};
 
@@ -79,6 +80,12 @@ impl SoftwareH264 {
         Ok(Self { codec, settings, input: input.clone(), converter, effective, waiting, draining })
     }
 
+    /// The same, with why it was taken.
+    pub(crate) fn because(mut self, reason: String) -> Self {
+        self.effective.reason = reason;
+        self
+    }
+
     /// Whether the running codec took the change; if not, a new one must take its place.
     fn change_in_place(&mut self, wanted: &Settings) -> bool {
         let now = &self.settings;
@@ -109,6 +116,7 @@ fn effective(codec: &Openh264, settings: &Settings, rotation: u16) -> Effective 
     Effective {
         backend: BackendKind::Software,
         name: openh264::name(),
+        reason: String::new(),
         codec: FourCc::H264,
         width,
         height,
@@ -119,6 +127,7 @@ fn effective(codec: &Openh264, settings: &Settings, rotation: u16) -> Effective 
         keyframe_interval,
         profile,
         level,
+        b_frames: 0,
         threads: codec.threads(),
         parameter_sets: Arc::clone(codec.parameter_sets()),
         largest_access_unit: macroblocks * LARGEST_MACROBLOCK + LARGEST_HEADERS,
@@ -198,23 +207,10 @@ impl Encoder for SoftwareH264 {
             self.codec = codec;
         }
         self.settings = wanted;
-        self.effective = effective(&self.codec, &wanted, self.input.rotation);
+        let reason = std::mem::take(&mut self.effective.reason);
+        self.effective = Effective { reason, ..effective(&self.codec, &wanted, self.input.rotation) };
         Ok(())
     }
-}
-
-/// Strides may change from frame to frame; what the pixels are may not.
-fn check_input(expected: &Format, got: &Format) -> Result<(), SubmitError> {
-    let key = |format: &Format| (format.fourcc, format.width, format.height, format.modifier);
-    if key(expected) == key(got) {
-        return Ok(());
-    }
-    let describe = |format: &Format| {
-        let (fourcc, width, height, modifier) = key(format);
-        let layout = if modifier == MODIFIER_LINEAR { String::new() } else { format!(" (modifier {modifier:#x})") };
-        format!("{fourcc} {width}x{height}{layout}")
-    };
-    Err(SubmitError::Format { expected: describe(expected), got: describe(got) })
 }
 
 /// An interval as openh264 takes it.

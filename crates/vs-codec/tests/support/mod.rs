@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::sync::Arc;
 
-use vs_codec::{AccessUnit, Backend, Encoder, EncoderConfig, FrameTag, Output, open_encoder};
+use vs_codec::{AccessUnit, Choice, Encoder, EncoderConfig, FrameTag, Output, open_encoder};
 use vs_frame::{CpuMemory, CpuPool, Format, FourCc, Frame, FrameMeta, Rate};
 use vs_pattern::{Memories, Pattern, Stamp};
 
@@ -80,7 +80,7 @@ pub fn format(fourcc: FourCc, width: u32, height: u32, fps: u32) -> Format {
 }
 
 pub fn open(format: &Format, config: &EncoderConfig) -> Box<dyn Encoder> {
-    open_encoder(format, config, Backend::Auto).unwrap()
+    open_encoder(format, config, &Choice::default()).unwrap()
 }
 
 /// Submits frames and takes the one access unit that each must give.
