@@ -70,8 +70,11 @@ struct Probe {
     devices: Vec<Device>,
 }
 
-/// What a session is to be handed, and what came of each.
+/// What came out, in order.
 type Outputs<T> = Vec<Output<T>>;
+
+/// Takes a picture, and lets go of it, for a device has only so many.
+type Sink<'a> = &'a mut dyn FnMut(Output<Picture>) -> Outcome<()>;
 
 impl Probe {
     fn new(options: &[&str]) -> Outcome<Self> {
@@ -154,16 +157,16 @@ impl Probe {
                 let unit = done(output)?;
                 check_unit(&unit, units)?;
                 (units, bytes, keyframes) = (units + 1, bytes + unit.data.len(), keyframes + u64::from(unit.keyframe));
-                check.all(decode(&mut *decoder, &unit)?)?;
+                decode(&mut *decoder, &unit, &mut |output| check.one(output))?;
             }
         }
-        for output in drain(&mut *encoder, |encoder| encoder.receive())? {
+        for output in drain(&mut *encoder)? {
             let unit = done(output)?;
             check_unit(&unit, units)?;
             (units, bytes, keyframes) = (units + 1, bytes + unit.data.len(), keyframes + u64::from(unit.keyframe));
-            check.all(decode(&mut *decoder, &unit)?)?;
+            decode(&mut *decoder, &unit, &mut |output| check.one(output))?;
         }
-        check.all(drain(&mut *decoder, |decoder| decoder.receive())?)?;
+        drain_decoder(&mut *decoder, &mut |output| check.one(output))?;
         println!(
             "{}",
             json!({ "round trip": name, "by": [&encoder.effective().name, &decoder.info().name], "units": units,
@@ -187,13 +190,13 @@ impl Probe {
             for serial in check.next..check.next + count {
                 units.extend(encode(&mut *encoder, &camera, serial)?);
             }
-            units.extend(drain(&mut *encoder, |encoder| encoder.receive())?);
+            units.extend(drain(&mut *encoder)?);
             let units: Vec<AccessUnit> = units.into_iter().map(done).collect::<Outcome<_>>()?;
             keyframes.extend(units.iter().filter(|unit| unit.keyframe).map(|unit| unit.tag.serial));
             for unit in &units {
-                check.all(decode(&mut *decoder, unit)?)?;
+                decode(&mut *decoder, unit, &mut |output| check.one(output))?;
             }
-            check.all(drain(&mut *decoder, |decoder| decoder.receive())?)?;
+            drain_decoder(&mut *decoder, &mut |output| check.one(output))?;
             match encoder.receive()? {
                 Output::Pending => {}
                 other => return Err(format!("after the drain: {other:?}").into()),
@@ -217,18 +220,18 @@ impl Probe {
         for serial in 10..30 {
             units.extend(encode(&mut *encoder, &camera, serial)?);
         }
-        units.extend(drain(&mut *encoder, |encoder| encoder.receive())?);
+        units.extend(drain(&mut *encoder)?);
         let units: Vec<AccessUnit> = units.into_iter().map(done).collect::<Outcome<_>>()?;
         expect("units after a flush", units.len(), 20)?;
         expect("the first is a keyframe", units[0].keyframe, true)?;
         for unit in &units[..4] {
-            decode(&mut *decoder, unit)?;
+            decode(&mut *decoder, unit, &mut |_| Ok(()))?;
         }
         decoder.flush()?;
         for unit in &units {
-            check.all(decode(&mut *decoder, unit)?)?;
+            decode(&mut *decoder, unit, &mut |output| check.one(output))?;
         }
-        check.all(drain(&mut *decoder, |decoder| decoder.receive())?)?;
+        drain_decoder(&mut *decoder, &mut |output| check.one(output))?;
         println!("{}", json!({ "flushed": 6, "frames": check.next - 10, "psnr": check.worst }));
         expect("the last frame", check.next, 30)
     }
@@ -244,7 +247,7 @@ impl Probe {
             }
             units.extend(encode(&mut *encoder, &camera, serial)?);
         }
-        units.extend(drain(&mut *encoder, |encoder| encoder.receive())?);
+        units.extend(drain(&mut *encoder)?);
         let units: Vec<AccessUnit> = units.into_iter().map(done).collect::<Outcome<_>>()?;
         let keyframes: Vec<u64> = units.iter().filter(|unit| unit.keyframe).map(|unit| unit.tag.serial).collect();
         println!("{}", json!({ "forced": [4, 9], "keyframes": keyframes }));
@@ -338,21 +341,24 @@ impl Probe {
         let config = ConverterConfig { fourcc: Some(self.to), ..ConverterConfig::default() };
         let mut converter = open_converter(&self.input()?, &config, &self.hardware())?;
         expect("the format", (converter.info().output.fourcc, converter.info().output.width), (self.to, self.size.0))?;
-        let mut pictures = Vec::new();
         let mut sample = None;
         for serial in 0..self.frames {
-            while let Err(error) = converter.submit(&camera.frame(serial)?, tag(serial)) {
+            let frame = camera.frame(serial)?;
+            while let Err(error) = converter.submit(&frame, tag(serial)) {
                 wait_if_full(&*converter, error)?;
-                pictures.extend(take(&mut *converter, |converter| converter.receive())?);
-            }
-            pictures.extend(take(&mut *converter, |converter| converter.receive())?);
-            // The caller lets go of all but the first.
-            for output in std::mem::take(&mut pictures) {
-                check_picture(&done(output)?, &mut sample)?;
+                // The caller lets go of all but the first.
+                while let Some(output) = there(converter.receive()?) {
+                    check_picture(&done(output)?, &mut sample)?;
+                }
             }
         }
-        for output in drain(&mut *converter, |converter| converter.receive())? {
-            check_picture(&done(output)?, &mut sample)?;
+        converter.drain()?;
+        loop {
+            match converter.receive()? {
+                Output::Drained => break,
+                Output::Pending => wait(&*converter)?,
+                output => check_picture(&done(output)?, &mut sample)?,
+            }
         }
         let (first, count) = sample.ok_or("nothing was converted")?;
         println!("{}", json!({ "converted": count, "by": &converter.info().name }));
@@ -380,17 +386,17 @@ impl Probe {
             }
             units.extend(encode(&mut *encoder, camera, serial)?);
         }
-        units.extend(drain(&mut *encoder, |encoder| encoder.receive())?);
+        units.extend(drain(&mut *encoder)?);
         let units: Vec<AccessUnit> = units.into_iter().map(done).collect::<Outcome<_>>()?;
         for (serial, unit) in units.iter().enumerate() {
             check_unit(unit, serial as u64)?;
         }
         expect("bridged units", units.len() as u64, self.frames)?;
         expect("the forced keyframe", units[7].keyframe && !units[6].keyframe && !units[8].keyframe, true)?;
-        decode(&mut *decoder, &units[0])?;
-        let decoded = drain(&mut *decoder, |decoder| decoder.receive())?;
-        let decoded = decoded.into_iter().next().map(done).ok_or("nothing was decoded")??;
-        let psnr = psnr(&decoded.frame, first)?;
+        let mut decoded = None;
+        decode(&mut *decoder, &units[0], &mut |output| done(output).map(|picture| decoded = Some(picture)))?;
+        drain_decoder(&mut *decoder, &mut |output| done(output).map(|picture| decoded = Some(picture)))?;
+        let psnr = psnr(&decoded.ok_or("nothing was decoded")?.frame, first)?;
         println!("{}", json!({ "bridged": units.len(), "by": &encoder.effective().name, "psnr": psnr }));
         // It drains and goes on, and forgets what it is told to forget.
         for serial in 0..5 {
@@ -398,7 +404,7 @@ impl Probe {
         }
         encoder.flush()?;
         let mut after = encode(&mut *encoder, camera, 100)?;
-        after.extend(drain(&mut *encoder, |encoder| encoder.receive())?);
+        after.extend(drain(&mut *encoder)?);
         let after: Vec<AccessUnit> = after.into_iter().map(done).collect::<Outcome<_>>()?;
         let after: Vec<(u64, bool)> = after.iter().map(|unit| (unit.tag.serial, unit.keyframe)).collect();
         expect("after a flush", after, vec![(100, true)])?;
@@ -485,50 +491,64 @@ fn encode(encoder: &mut dyn vs_codec::Encoder, camera: &Camera, serial: u64) -> 
     let mut units = Vec::new();
     while let Err(error) = encoder.submit(&frame, tag(serial)) {
         wait_if_full(encoder, error)?;
-        units.extend(take(encoder, |encoder| encoder.receive())?);
+        units.extend(take(encoder)?);
     }
-    units.extend(take(encoder, |encoder| encoder.receive())?);
+    units.extend(take(encoder)?);
     Ok(units)
 }
 
-fn decode(decoder: &mut dyn vs_codec::Decoder, unit: &AccessUnit) -> Outcome<Outputs<Picture>> {
-    let mut pictures = Vec::new();
+fn decode(decoder: &mut dyn vs_codec::Decoder, unit: &AccessUnit, sink: Sink<'_>) -> Outcome<()> {
     while let Err(error) = decoder.submit(&unit.data, unit.tag) {
         wait_if_full(decoder, error)?;
-        pictures.extend(take(decoder, |decoder| decoder.receive())?);
+        while let Some(output) = there(decoder.receive()?) {
+            sink(output)?;
+        }
     }
-    pictures.extend(take(decoder, |decoder| decoder.receive())?);
-    Ok(pictures)
+    while let Some(output) = there(decoder.receive()?) {
+        sink(output)?;
+    }
+    Ok(())
+}
+
+fn drain_decoder(decoder: &mut dyn vs_codec::Decoder, sink: Sink<'_>) -> Outcome<()> {
+    decoder.drain()?;
+    loop {
+        match decoder.receive()? {
+            Output::Drained => return Ok(()),
+            Output::Pending => wait(decoder)?,
+            output => sink(output)?,
+        }
+    }
+}
+
+/// What has come out; `None` if there is nothing yet.
+fn there<T>(output: Output<T>) -> Option<Output<T>> {
+    match output {
+        Output::Pending => None,
+        output => Some(output),
+    }
 }
 
 /// Drains, and takes everything up to the end.
-fn drain<S: Session + ?Sized, T>(
-    session: &mut S,
-    mut receive: impl FnMut(&mut S) -> Result<Output<T>, vs_codec::BackendError>,
-) -> Outcome<Outputs<T>> {
-    session.drain()?;
-    let mut outputs = Vec::new();
+fn drain(encoder: &mut dyn vs_codec::Encoder) -> Outcome<Outputs<AccessUnit>> {
+    encoder.drain()?;
+    let mut units = Vec::new();
     loop {
-        match receive(session)? {
-            Output::Drained => return Ok(outputs),
-            Output::Pending => wait(session)?,
-            output => outputs.push(output),
+        match encoder.receive()? {
+            Output::Drained => return Ok(units),
+            Output::Pending => wait(encoder)?,
+            output => units.push(output),
         }
     }
 }
 
 /// Takes what is there.
-fn take<S: ?Sized, T>(
-    session: &mut S,
-    mut receive: impl FnMut(&mut S) -> Result<Output<T>, vs_codec::BackendError>,
-) -> Outcome<Outputs<T>> {
-    let mut outputs = Vec::new();
-    loop {
-        match receive(session)? {
-            Output::Pending => return Ok(outputs),
-            output => outputs.push(output),
-        }
+fn take(encoder: &mut dyn vs_codec::Encoder) -> Outcome<Outputs<AccessUnit>> {
+    let mut units = Vec::new();
+    while let Some(output) = there(encoder.receive()?) {
+        units.push(output);
     }
+    Ok(units)
 }
 
 fn wait_if_full<S: Session + ?Sized>(session: &S, error: SubmitError) -> Outcome<()> {
@@ -613,14 +633,11 @@ impl<'a> Check<'a> {
         Self { camera, next: 0, worst: f64::INFINITY }
     }
 
-    fn all(&mut self, outputs: Outputs<Picture>) -> Outcome<()> {
-        outputs.into_iter().try_for_each(|output| self.one(&done(output)?))
-    }
-
-    fn one(&mut self, picture: &Picture) -> Outcome<()> {
+    fn one(&mut self, output: Output<Picture>) -> Outcome<()> {
+        let picture = done(output)?;
         let tag = tag(self.next);
         expect("the tag of a picture", picture.tag, tag)?;
-        check_times(picture)?;
+        check_times(&picture)?;
         let psnr = psnr(&picture.frame, &self.camera.frame(self.next)?)?;
         self.worst = self.worst.min(psnr);
         self.next += 1;

@@ -41,9 +41,10 @@ impl Quality {
         worst - i64::from(self.0 - 1) * (worst - best) / 99
     }
 
-    /// The quality of a quantiser on the same scale.
+    /// The lowest quality that has this quantiser, on the same scale.
     pub(crate) fn of_quantiser(quantiser: i64, best: i64, worst: i64) -> Self {
-        let steps = (worst - quantiser).clamp(0, worst - best) * 99 / (worst - best).max(1);
+        let range = (worst - best).max(1);
+        let steps = ((worst - quantiser).clamp(0, range) * 99 + range - 1) / range;
         Self(u8::try_from(steps).unwrap_or(0) + 1)
     }
 

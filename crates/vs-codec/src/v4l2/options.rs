@@ -158,7 +158,11 @@ fn rate_control(codec: FourCc, wanted: RateControl, read: &impl Fn(C) -> Option<
     let bitrate = read(C::Bitrate).and_then(|bits| u32::try_from(bits).ok()).and_then(Bitrate::new);
     let quantiser = read(C::KeyQp).map(|quantiser| {
         let (best, worst) = quantisers(codec);
-        RateControl::Quality(Quality::of_quantiser(quantiser, best, worst))
+        match wanted {
+            // Several qualities share a quantiser.
+            RateControl::Quality(quality) if quality.to_quantiser(best, worst) == quantiser => wanted,
+            _ => RateControl::Quality(Quality::of_quantiser(quantiser, best, worst)),
+        }
     });
     let is_off = read(C::RateControl) == Some(0);
     let by_rate = bitrate.filter(|_| !is_off);

@@ -235,6 +235,12 @@ impl Session {
         self.process();
     }
 
+    /// Closes the device now, for somebody else who needs it. The session has failed then.
+    pub fn close(&mut self) {
+        self.machine.close();
+        self.process();
+    }
+
     /// What is there for the caller. Never blocks.
     #[expect(clippy::should_implement_trait, reason = "an iterator would say that there is an end")]
     pub fn next(&mut self) -> Option<Delivery> {

@@ -54,8 +54,10 @@ impl Device {
             Role::Decoder => sys::visible_part(fd, queue)?,
             Role::Encoder | Role::Converter => None,
         };
-        let rate = self.plan.source().map_or(Rate::UNKNOWN, |(source, _)| source.rate);
-        let mut format = self.layout(&pix, rate)?;
+        let source = self.plan.source().map(|(source, _)| (source.rate, source.rotation));
+        let (rate, rotation) = source.unwrap_or((Rate::UNKNOWN, 0));
+        // What the mounting of a camera turns, a codec does not turn back.
+        let mut format = Format { rotation, ..self.layout(&pix, rate)? };
         if let Some(part) = part {
             format = pictures::visible(format, part);
         }

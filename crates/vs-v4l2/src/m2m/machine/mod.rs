@@ -296,6 +296,13 @@ impl<P> Machine<P> {
         self.settle();
     }
 
+    /// Gives the device up.
+    pub(crate) fn close(&mut self) {
+        if self.node != Node::Failed {
+            self.fail(Failure::Gone);
+        }
+    }
+
     /// The caller is done with a CAPTURE buffer.
     pub(crate) fn give_back(&mut self, now: u64, index: u32, generation: u64) {
         if generation == self.capture.generation {
