@@ -15,6 +15,7 @@
 
 mod args;
 mod bus;
+mod codecs;
 mod config;
 mod control;
 mod controls;

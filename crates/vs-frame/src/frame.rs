@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::buffer::{Buffer, ReadGuard};
 use crate::format::{Format, FormatError};
 use crate::memory::MapError;
-use crate::meta::FrameMeta;
+use crate::meta::{FrameFlags, FrameMeta};
 
 /// Where buffers go when nobody reads them any more: a driver's queue, a pool's free list.
 pub trait Home: Send + Sync {
@@ -92,6 +92,14 @@ impl Frame {
     #[must_use]
     pub fn meta(&self) -> &FrameMeta {
         &self.0.meta
+    }
+
+    /// Says what is special about a frame that nobody else has yet, and its number in its source.
+    /// Returns whether that was possible: what several have is not changed.
+    pub fn mark(&mut self, sequence: u32, flags: FrameFlags) -> bool {
+        let Some(inner) = Arc::get_mut(&mut self.0) else { return false };
+        (inner.meta.sequence, inner.meta.flags) = (sequence, flags);
+        true
     }
 
     /// Begins CPU reading; ends when the view is dropped.

@@ -42,5 +42,5 @@ pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
     Objects, PlaneInfo, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
 };
-pub use options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
+pub use options::{CodingOptions, ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
 pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};

@@ -42,7 +42,7 @@ dicts! {
         state: String,
         /// Why it is in that state; empty if there is nothing to say.
         state_text: String,
-        /// What fills it: `pattern`, `camera`, `ipc` or `coded`.
+        /// What fills it: `pattern`, `camera`, `ipc`, `coded` or `converted`.
         source_kind: String,
         /// Object of the device that fills it, present or not; `/` if none does.
         device: OwnedObjectPath,
@@ -55,6 +55,8 @@ dicts! {
         vsl_socket: String,
         /// Format of its frames; default before the first start.
         format: StreamFormat,
+        /// The encoder that makes its frames; default if none does.
+        encoding: Encoding,
         /// In which ways the device's answer differs from what was asked.
         adjustments: Vec<String>,
         /// Counters since the start.
@@ -296,10 +298,24 @@ dicts! {
         codec: String,
         /// Name of the encoder.
         encoder: String,
-        /// Bits per second aimed at.
+        /// Its kind: `v4l2` or `software`.
+        backend: String,
+        /// Why it is this one; empty if it was the first choice.
+        reason: String,
+        /// How bits are spent: `vbr`, `cbr` or `quality`.
+        rate_control: String,
+        /// Bits per second aimed at; 0 if the quality is constant.
         bitrate: u64,
+        /// Constant quality, from 1 to 100; 0 if it is not.
+        quality: u32,
         /// Longest time between keyframes, in ns.
         keyframe_interval: u64,
+        /// The same in frames.
+        gop: u32,
+        /// The profile; empty if it is none of those that can be asked for.
+        profile: String,
+        /// The level; empty if it is none of those that can be asked for.
+        level: String,
         /// Width in pixels.
         width: u32,
         /// Height in pixels.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Options of methods. Nothing is sent for what is `None`: the daemon then decides.
 
-use zbus::zvariant::{SerializeDict, Type};
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use zbus::zvariant::{SerializeDict, Signature, Type, Value};
 
 /// What a stream should be like; for [`StartStream`](super::ManagerProxy::start_stream).
-#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
-#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StartOptions {
     /// V4L2 fourcc, such as `NV12`.
     pub format: Option<String>,
@@ -13,6 +15,35 @@ pub struct StartOptions {
     pub size: Option<(u32, u32)>,
     /// Frames, in seconds: `(30000, 1001)` is 29.97 fps.
     pub rate: Option<(u32, u32)>,
+    /// The stream to make it from, if it is not there yet.
+    pub from: Option<String>,
+    /// How to encode it.
+    pub coding: CodingOptions,
+}
+
+/// How to encode.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodingOptions {
+    /// The codec: `h264`, or what hardware has.
+    pub codec: Option<String>,
+    /// Bits per second of video.
+    pub bitrate: Option<u64>,
+    /// How they are spent: `vbr`, `cbr` or `quality`.
+    pub rate_control: Option<String>,
+    /// Constant quality, from 1 to 100.
+    pub quality: Option<u32>,
+    /// Longest time between keyframes, in ns.
+    pub keyframe_interval: Option<u64>,
+    /// The same in frames.
+    pub gop: Option<u32>,
+    /// B-frames between two others.
+    pub b_frames: Option<u8>,
+    /// `baseline`, `main` or `high`.
+    pub profile: Option<String>,
+    /// Such as `4.1`.
+    pub level: Option<String>,
+    /// Who works: `auto`, `v4l2` or `software`.
+    pub backend: Option<String>,
 }
 
 /// For [`StopStream`](super::ManagerProxy::stop_stream). There are none yet.
@@ -36,21 +67,73 @@ pub struct ControlOptions {
 }
 
 /// How and how long to record; for [`Record`](super::ManagerProxy::record).
-#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
-#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordOptions {
     /// End after so many ns of video.
     pub duration: Option<u64>,
     /// End after so many frames.
     pub frames: Option<u64>,
-    /// Bits per second of video.
-    pub bitrate: Option<u64>,
-    /// Longest time between keyframes, in ns.
-    pub keyframe_interval: Option<u64>,
-    /// The codec: `h264`.
-    pub codec: Option<String>,
+    /// How to encode.
+    pub coding: CodingOptions,
     /// Go on when the caller has left the bus.
     pub detach: Option<bool>,
+}
+
+/// What is sent: the derived form cannot take in the options of the encoder, which two methods
+/// have in common. It is in order, for it is measured first and written then, and what lies between
+/// the entries depends on their order.
+struct Dict<'a>(BTreeMap<&'static str, Value<'a>>);
+
+impl<'a> Dict<'a> {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn with(mut self, name: &'static str, value: Option<impl Into<Value<'a>>>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(name, value.into());
+        }
+        self
+    }
+
+    fn coding(self, coding: &'a CodingOptions) -> Self {
+        self.with("codec", coding.codec.as_deref())
+            .with("bitrate", coding.bitrate)
+            .with("rate-control", coding.rate_control.as_deref())
+            .with("quality", coding.quality)
+            .with("keyframe-interval", coding.keyframe_interval)
+            .with("gop", coding.gop)
+            .with("b-frames", coding.b_frames)
+            .with("profile", coding.profile.as_deref())
+            .with("level", coding.level.as_deref())
+            .with("backend", coding.backend.as_deref())
+    }
+}
+
+impl Serialize for StartOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dict = Dict::new()
+            .with("format", self.format.as_deref())
+            .with("size", self.size)
+            .with("rate", self.rate)
+            .with("from", self.from.as_deref());
+        dict.coding(&self.coding).0.serialize(serializer)
+    }
+}
+
+impl Serialize for RecordOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dict = Dict::new().with("duration", self.duration).with("frames", self.frames).with("detach", self.detach);
+        dict.coding(&self.coding).0.serialize(serializer)
+    }
+}
+
+impl Type for StartOptions {
+    const SIGNATURE: &'static Signature = <BTreeMap<&str, Value<'_>>>::SIGNATURE;
+}
+
+impl Type for RecordOptions {
+    const SIGNATURE: &'static Signature = <BTreeMap<&str, Value<'_>>>::SIGNATURE;
 }
 
 #[cfg(test)]
@@ -64,8 +147,11 @@ mod tests {
 
     #[test]
     fn only_what_is_asked_for_is_sent() {
-        let options =
-            RecordOptions { keyframe_interval: Some(1_000_000_000), detach: Some(true), ..Default::default() };
+        let options = RecordOptions {
+            coding: CodingOptions { keyframe_interval: Some(1_000_000_000), ..Default::default() },
+            detach: Some(true),
+            ..Default::default()
+        };
         let bytes = to_bytes(Context::new_dbus(LE, 0), &options).unwrap();
         let (sent, _) = bytes.deserialize::<HashMap<String, OwnedValue>>().unwrap();
         let mut keys: Vec<_> = sent.keys().map(String::as_str).collect();

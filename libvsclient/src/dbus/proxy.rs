@@ -94,6 +94,13 @@ pub trait Stream {
     #[zbus(property)]
     fn format(&self) -> zbus::Result<StreamFormat>;
 
+    /// The encoder that makes its frames.
+    #[zbus(property)]
+    fn encoding(&self) -> zbus::Result<Encoding>;
+
+    /// Asks for a keyframe soon.
+    fn request_keyframe(&self) -> zbus::Result<()>;
+
     /// In which ways the device's answer differs from what was asked.
     #[zbus(property)]
     fn adjustments(&self) -> zbus::Result<Vec<String>>;

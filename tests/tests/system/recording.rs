@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use system_tests::video::{self, Probe};
 use system_tests::vsctl::Outcome;
 use system_tests::{Rig, Witness, eventually};
-use vsclient::dbus::{CallError, RecordOptions, RecordingInfo, RecordingProxy, recording_number};
+use vsclient::dbus::{CallError, CodingOptions, RecordOptions, RecordingInfo, RecordingProxy, recording_number};
 
 const CONFIG: &str = "\
 [stream.a]
@@ -47,6 +47,10 @@ fn under_way(rig: &Rig, frames: u64) -> (u64, RecordingInfo) {
 }
 
 /// Asks the daemon to record into a descriptor.
+fn coding(coding: CodingOptions) -> RecordOptions {
+    RecordOptions { coding, ..Default::default() }
+}
+
 fn record(rig: &Rig, file: BorrowedFd<'_>, options: &RecordOptions) -> Result<RecordingProxy<'static>, CallError> {
     rig.wait(async {
         let manager = rig.control().manager().await.unwrap();
@@ -284,9 +288,9 @@ fn a_file_that_takes_no_more_ends_its_recording_alone() {
 fn options_that_mean_nothing_are_refused() {
     let rig = Rig::start(CONFIG);
     let options = [
-        (RecordOptions { codec: Some("stripes".into()), ..Default::default() }, "stripes"),
-        (RecordOptions { bitrate: Some(0), ..Default::default() }, "bitrate"),
-        (RecordOptions { bitrate: Some(u64::MAX), ..Default::default() }, "bitrate"),
+        (coding(CodingOptions { codec: Some("stripes".into()), ..Default::default() }), "stripes"),
+        (coding(CodingOptions { bitrate: Some(0), ..Default::default() }), "bitrate"),
+        (coding(CodingOptions { bitrate: Some(u64::MAX), ..Default::default() }), "bitrate"),
         (RecordOptions { duration: Some(0), ..Default::default() }, "duration"),
         (RecordOptions { frames: Some(0), ..Default::default() }, "frames"),
     ];
@@ -298,7 +302,7 @@ fn options_that_mean_nothing_are_refused() {
         }
     }
     // It is a codec, and one that nothing here can make.
-    let vp9 = RecordOptions { codec: Some("vp9".into()), ..Default::default() };
+    let vp9 = coding(CodingOptions { codec: Some("vp9".into()), ..Default::default() });
     let error = record(&rig, create(&rig.path("vp9")).as_fd(), &vp9).unwrap_err().to_string();
     assert!(error.contains("VP90") && error.contains("H264"), "{error}");
     assert!(rig.objects().recordings.is_empty());

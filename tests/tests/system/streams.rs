@@ -85,7 +85,12 @@ fn clients_stay_through_changes_of_format() {
 
     let sizes = [(64, 48), (322, 242), (128, 96)];
     for (fourcc, size) in Pattern::formats().zip(sizes.into_iter().cycle()) {
-        let options = StartOptions { format: Some(fourcc.to_string()), size: Some(size), rate: Some((90, 1)) };
+        let options = StartOptions {
+            format: Some(fourcc.to_string()),
+            size: Some(size),
+            rate: Some((90, 1)),
+            ..Default::default()
+        };
         rig.wait(async { rig.control().manager().await.unwrap().start_stream("a", &options).await.unwrap() });
         let format = loop {
             match client.next_event(PATIENCE).unwrap().expect("no format comes") {

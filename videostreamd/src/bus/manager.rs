@@ -34,7 +34,7 @@ impl Manager {
 impl Manager {
     #[zbus(out_args("stream"))]
     async fn start_stream(&self, name: String, options: Dict) -> Result<OwnedObjectPath, Error> {
-        let entry = self.control.start_stream(&name, options::shape(options)?).await?;
+        let entry = self.control.start_stream(&name, &options::wishes(options)?).await?;
         Ok(path::stream(&entry.spec.name)?)
     }
 

@@ -7,6 +7,7 @@ mod address;
 mod controls;
 mod device;
 mod dict;
+mod encoding;
 mod error;
 mod manager;
 mod objects;

@@ -5,14 +5,15 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use vs_codec::{Bitrate, KeyframeInterval, RateControl};
+use vs_codec::{Bitrate, KeyframeInterval, Quality};
 use vs_frame::{FourCc, Rate};
 use zbus::zvariant::OwnedValue;
 
 use super::dict::Dict;
 use super::error::Error;
 use crate::recording::RecordOptions;
-use crate::stream::spec::Shape;
+use crate::rendition::Wishes;
+use crate::stream::spec::{Shape, Wanted};
 
 /// Options that have not been looked at yet.
 pub(super) struct Options(Dict);
@@ -34,6 +35,39 @@ impl Options {
         text.parse().map(Some).map_err(|error: T::Err| bad(format!("option '{name}': {}", error.to_string())))
     }
 
+    /// What is said of an encoder.
+    fn coding(&mut self) -> Result<Wishes, Error> {
+        let number = "an unsigned 64-bit number (t)";
+        let bitrate = |bits| {
+            let bitrate = u32::try_from(bits).ok().and_then(Bitrate::new);
+            bitrate.ok_or_else(|| bad(format!("option 'bitrate': {bits} bit/s is out of range")))
+        };
+        let quality = |quality| {
+            let known = u8::try_from(quality).ok().and_then(Quality::new);
+            known.ok_or_else(|| bad(format!("option 'quality': {quality} is not from 1 to 100")))
+        };
+        Ok(Wishes {
+            codec: self.take_text("codec")?,
+            rate_mode: self.take_text("rate-control")?,
+            bitrate: self.take::<u64>("bitrate", number)?.map(bitrate).transpose()?,
+            quality: self.take::<u32>("quality", "an unsigned number (u)")?.map(quality).transpose()?,
+            keyframe_interval: self.take::<u64>("keyframe-interval", number)?.map(|ns| match ns {
+                0 => KeyframeInterval::Frames(NonZeroU32::MIN),
+                ns => KeyframeInterval::Time(ns),
+            }),
+            gop: match self.take::<u32>("gop", "an unsigned number (u)")? {
+                None => None,
+                Some(frames) => Some(NonZeroU32::new(frames).ok_or_else(|| {
+                    bad("option 'gop': there are at least 1 frames from one keyframe to the next".to_owned())
+                })?),
+            },
+            b_frames: self.take::<u8>("b-frames", "a byte (y)")?,
+            profile: self.take_text("profile")?,
+            level: self.take_text("level")?,
+            backend: self.take_text("backend")?,
+        })
+    }
+
     /// Refuses what is left: an option that is misspelt must not be ignored.
     pub(super) fn finish(self, known: &str) -> Result<(), Error> {
         match self.0.keys().next() {
@@ -43,12 +77,16 @@ impl Options {
     }
 }
 
+/// What is said of an encoder, by name.
+const OF_ENCODERS: &str =
+    "codec, bitrate, rate-control, quality, keyframe-interval, gop, b-frames, profile, level and backend";
+
 fn bad(text: String) -> Error {
     Error::BadOption(text)
 }
 
 /// The options of `StartStream`.
-pub(super) fn shape(options: Dict) -> Result<Shape, Error> {
+pub(super) fn wishes(options: Dict) -> Result<Wanted, Error> {
     let mut options = Options::new(options);
     let shape = Shape {
         fourcc: options.take_text::<FourCc>("format")?,
@@ -61,8 +99,12 @@ pub(super) fn shape(options: Dict) -> Result<Shape, Error> {
             }
         },
     };
-    options.finish("StartStream knows format, size and rate")?;
-    Ok(shape)
+    let wanted = Wanted { shape, from: options.take("from", "a string")?, coding: options.coding()? };
+    options.finish(
+        "StartStream knows format, size, rate, from, codec, bitrate, rate-control, quality, keyframe-interval, gop, b-frames, \
+         b-frames, profile, level and backend",
+    )?;
+    Ok(wanted)
 }
 
 /// The options of `SetControls`: whether the values are remembered.
@@ -85,21 +127,8 @@ pub(super) fn record(options: Dict) -> Result<(RecordOptions, bool), Error> {
     if record.duration_ns == Some(0) || record.frames == Some(0) {
         return Err(bad("a recording of nothing: duration and frames must be more than 0".to_owned()));
     }
-    if let Some(codec) = options.take_text::<FourCc>("codec")? {
-        record.encoder.codec = codec;
-    }
-    if let Some(bits) = options.take::<u64>("bitrate", number)? {
-        let bitrate = u32::try_from(bits).ok().and_then(Bitrate::new);
-        let bitrate = bitrate.ok_or_else(|| bad(format!("option 'bitrate': {bits} bit/s is out of range")))?;
-        record.encoder.rate_control = Some(RateControl::Vbr(bitrate));
-    }
-    if let Some(ns) = options.take::<u64>("keyframe-interval", number)? {
-        record.encoder.keyframe_interval = match ns {
-            0 => KeyframeInterval::Frames(NonZeroU32::MIN),
-            ns => KeyframeInterval::Time(ns),
-        };
-    }
+    record.coding = options.coding()?;
     let detach = options.take::<bool>("detach", "a boolean (b)")?.unwrap_or(false);
-    options.finish("Record knows duration, frames, codec, bitrate, keyframe-interval and detach")?;
+    options.finish(&format!("Record knows duration, frames, detach, {OF_ENCODERS}"))?;
     Ok((record, detach))
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use vs_codec::{Effective, RateControl};
 use zbus::fdo::DBusProxy;
 use zbus::names::{BusName, OwnedUniqueName};
 use zbus::zvariant::{OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
 use super::dict::{Dict, dict};
+use super::encoding::encoding;
 use super::path;
 use super::tasks::Tasks;
 use crate::control::Control;
@@ -144,21 +144,4 @@ fn summary(summary: &Summary) -> Dict {
         ("progressive", Value::from(summary.progressive)),
     ]));
     entries
-}
-
-fn encoding(encoder: &Effective) -> Dict {
-    let bitrate = match encoder.rate_control {
-        RateControl::Vbr(bitrate) | RateControl::Cbr(bitrate) => u64::from(bitrate.bits()),
-        RateControl::Quality(_) => 0,
-    };
-    let interval_ns = encoder.rate.offset_ns(u64::from(encoder.keyframe_interval.get()));
-    dict([
-        // The word that the option `codec` takes.
-        ("codec", Value::from(encoder.codec.to_string().to_ascii_lowercase())),
-        ("encoder", Value::from(encoder.name.clone())),
-        ("bitrate", Value::from(bitrate)),
-        ("keyframe-interval", Value::from(interval_ns)),
-        ("width", Value::from(encoder.width)),
-        ("height", Value::from(encoder.height)),
-    ])
 }

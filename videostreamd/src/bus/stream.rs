@@ -11,6 +11,8 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
 use super::dict::{Dict, by_reason, dict, distribution};
+use super::encoding::encoding;
+use super::error::Error;
 use super::path;
 use super::tasks::Tasks;
 use crate::control::{Control, StreamEntry};
@@ -64,6 +66,7 @@ async fn announce(object: &InterfaceRef<Stream>) -> zbus::Result<()> {
     stream.socket_changed(emitter).await?;
     stream.vsl_socket_changed(emitter).await?;
     stream.format_changed(emitter).await?;
+    stream.encoding_changed(emitter).await?;
     stream.adjustments_changed(emitter).await
 }
 
@@ -100,10 +103,7 @@ impl Stream {
 
     #[zbus(property)]
     fn from(&self) -> &str {
-        match &self.entry.spec.source {
-            SourceSpec::Coded { from, .. } => from,
-            _ => "",
-        }
+        self.entry.spec.source.from().unwrap_or_default()
     }
 
     #[zbus(property)]
@@ -120,6 +120,15 @@ impl Stream {
     fn format(&self) -> Dict {
         let status = self.entry.status().borrow().clone();
         status.format.map(|f| format(&f, status.memory)).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn encoding(&self) -> Dict {
+        self.entry.status().borrow().encoder.as_ref().map(|encoder| encoding(encoder)).unwrap_or_default()
+    }
+
+    async fn request_keyframe(&self) -> Result<(), Error> {
+        Ok(self.entry.request_keyframe().await?)
     }
 
     #[zbus(property)]

@@ -2,17 +2,19 @@
 //! From the file to streams that can be started, or to a message with file, line and remedy.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
 use toml::Spanned;
-use vs_codec::{EncoderConfig, KeyframeInterval, RateControl};
-use vs_frame::CpuMemory;
+use vs_codec::{Backend, BackendKind, KeyframeInterval, Quality};
+use vs_frame::{CpuMemory, FourCc};
 use vs_ipc::host::{HostOptions, VslOptions};
 use vs_ipc::vsl::wire::LOCKS_MAX;
 
 use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
+use crate::rendition::{Coding, Wishes};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
 
 type Streams = BTreeMap<SocketName, Spanned<Stream>>;
@@ -83,6 +85,22 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// A stream that somebody makes from another one while the daemon runs.
+    ///
+    /// # Errors
+    /// What cannot be, in words.
+    pub fn made(&self, name: &str, source: SourceSpec, shape: Shape, socket_dir: &Path) -> Result<StreamSpec, String> {
+        let name: SocketName = name.parse()?;
+        let stream = Stream::default();
+        let publication = stream.publication().over(&self.config.defaults);
+        let group = find_group(&publication)?;
+        let mut spec = spec(&name, &stream, source, &publication, group, socket_dir);
+        spec.shape = shape;
+        Ok(spec)
+    }
+}
+
 /// Reads the configuration. Without a path the default file is read, if it is there.
 pub fn load(path: Option<&Path>, socket_dir: Option<&Path>) -> Result<Loaded, ConfigError> {
     let file = path.unwrap_or(Path::new(DEFAULT_PATH));
@@ -122,7 +140,7 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
     }
     let mut streams = Vec::new();
     for (name, stream) in &config.stream {
-        let checked = check_coded(name, stream.get_ref(), &config.stream)
+        let checked = check_made(name, stream.get_ref(), &config.stream)
             .and_then(|()| check(name, stream.get_ref(), &config.defaults, &socket_dir));
         streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
     }
@@ -169,12 +187,14 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
     let pattern = stream.pattern.map(|_| SourceSpec::Pattern);
     let camera = stream.camera.clone().map(|device| SourceSpec::Camera { device });
     let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path, locks: locks(stream) });
-    let coded =
-        stream.from.as_ref().map(|from| SourceSpec::Coded { from: from.as_str().to_owned(), encoder: encoder(stream) });
-    if coded.is_none() && (stream.codec.is_some() || stream.bitrate.is_some() || stream.keyframe_interval.is_some()) {
-        return Err(format!("stream '{name}': codec, bitrate and keyframe-interval are for streams with from = \"…\""));
+    let made = stream.from.as_ref().map(|from| made(from.as_str().to_owned(), stream)).transpose();
+    let made = made.map_err(|message| format!("stream '{name}': {message}"))?;
+    if made.is_none() && says_of_encoder(stream) {
+        return Err(format!(
+            "stream '{name}': codec, bitrate, keyframe-interval, backend and the like are for streams with from = \"…\""
+        ));
     }
-    let mut sources = [pattern, camera, ipc, coded].into_iter().flatten();
+    let mut sources = [pattern, camera, ipc, made].into_iter().flatten();
     match (sources.next(), sources.next()) {
         (Some(source), None) => Ok(source),
         (None, _) => Err(format!(
@@ -188,36 +208,97 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
 }
 
 /// How a stream is encoded.
-fn encoder(stream: &Stream) -> EncoderConfig {
-    let default = EncoderConfig::default();
-    EncoderConfig {
-        codec: stream.codec.map_or(default.codec, |codec| codec.0),
-        rate_control: stream.bitrate.map(|bitrate| RateControl::Vbr(bitrate.0)),
-        keyframe_interval: stream
-            .keyframe_interval
-            .map_or(default.keyframe_interval, |period| KeyframeInterval::Time(period.0.ns())),
-        ..default
-    }
+fn coding(stream: &Stream) -> Result<Coding, String> {
+    let wishes = Wishes {
+        codec: stream.codec.map(|codec| codec.0),
+        rate_mode: stream.rate_control.map(|mode| mode.0),
+        bitrate: stream.bitrate.map(|bitrate| bitrate.0),
+        quality: stream.quality.and_then(|quality| Quality::new(quality.0 as u8)),
+        keyframe_interval: stream.keyframe_interval.map(|period| KeyframeInterval::Time(period.0.ns())),
+        gop: stream.gop.and_then(|frames| NonZeroU32::new(frames.0)),
+        b_frames: stream.b_frames.and_then(|frames| u8::try_from(frames.0).ok()),
+        profile: stream.profile.map(|profile| profile.0),
+        level: stream.level.map(|level| level.0),
+        backend: stream.backend.map(|backend| backend.0),
+    };
+    wishes.over(&Coding::default())
 }
 
-/// What is encoded is taken as it is, from a stream of pictures, and only if it can be encoded.
-fn check_coded(name: &SocketName, stream: &Stream, streams: &Streams) -> Result<(), String> {
+/// Whether something is said of an encoder.
+fn says_of_encoder(stream: &Stream) -> bool {
+    coding(stream).map_or(true, |coding| coding != Coding::default()) || stream.codec.is_some()
+}
+
+/// What a stream is that is made from another one: encoded, unless it has a format or size of its
+/// own.
+fn made(from: String, stream: &Stream) -> Result<SourceSpec, String> {
+    let coding = coding(stream)?;
+    if stream.format.is_none() && stream.size.is_none() {
+        return Ok(SourceSpec::Coded { from, coding });
+    }
+    let backend = coding.backend;
+    if stream.codec.is_some() || (Coding { backend: Coding::default().backend, ..coding }) != Coding::default() {
+        return Err(
+            "a stream is converted (format, size) or encoded (codec, bitrate and the like), not both: convert \
+                    in one stream, and encode that one in another"
+                .to_owned(),
+        );
+    }
+    Ok(SourceSpec::Converted { from, backend })
+}
+
+/// What is made from another stream has its rate, and that one must be there, and be of pictures.
+fn check_made(name: &SocketName, stream: &Stream, streams: &Streams) -> Result<(), String> {
     let Some(from) = &stream.from else { return Ok(()) };
-    if stream.format.is_some() || stream.size.is_some() || stream.rate.is_some() || stream.vsl.is_some() {
+    if stream.rate.is_some() {
+        return Err(format!("stream '{name}': the rate is chosen by '{from}'; leave it out, or set it there"));
+    }
+    let converted = stream.format.is_some() || stream.size.is_some();
+    if stream.vsl.is_some() {
         return Err(format!(
-            "stream '{name}': format, size, rate and vsl are for pictures; leave them out, or set them for '{from}'"
+            "stream '{name}': vsl is for pictures of a camera or pattern; leave it out, or set it for '{from}'"
         ));
     }
-    if from == name || streams.get(from).is_some_and(|from| from.get_ref().from.is_some()) {
+    let is_coded = |stream: &Stream| stream.from.is_some() && stream.format.is_none() && stream.size.is_none();
+    if streams.get(from).is_some_and(|from| is_coded(from.get_ref())) {
         return Err(format!("stream '{name}': '{from}' is coded itself: name a stream of pictures in from"));
     }
-    let codec = encoder(stream).codec;
-    if !vs_codec::encodable().contains(&codec) {
-        let known: Vec<_> = vs_codec::encodable().iter().map(|codec| codec.to_string()).collect();
-        return Err(format!("stream '{name}': there is no encoder for {codec}, only for {}", known.join(", ")));
+    if comes_from_itself(name, from, streams) {
+        return Err(format!("stream '{name}' would be made from itself: name another stream in from"));
+    }
+    if converted { Ok(()) } else { check_codec(name, stream) }
+}
+
+/// Whether one comes back to `name` when following what a stream is made from.
+fn comes_from_itself(name: &SocketName, from: &SocketName, streams: &Streams) -> bool {
+    let next = |current: &&SocketName| streams.get(*current).and_then(|stream| stream.get_ref().from.as_ref());
+    // Another circle is for those who are in it to complain of.
+    std::iter::successors(Some(from), next).take(streams.len() + 1).any(|current| current == name)
+}
+
+/// Whether the codec can be encoded at all: by software, or by some hardware that this machine may
+/// have one day.
+fn check_codec(name: &SocketName, stream: &Stream) -> Result<(), String> {
+    let Coding { config, backend } = coding(stream).map_err(|message| format!("stream '{name}': {message}"))?;
+    let software = vs_codec::encodable();
+    let known = match backend {
+        Backend::Only(BackendKind::Software) => software.contains(&config.codec),
+        _ => software.contains(&config.codec) || HARDWARE_CODECS.contains(&config.codec),
+    };
+    if !known {
+        let list = |codecs: &[FourCc]| codecs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(format!(
+            "stream '{name}': nothing encodes {}: software encodes {}, and hardware may encode {}",
+            config.codec,
+            list(software),
+            list(&HARDWARE_CODECS)
+        ));
     }
     Ok(())
 }
+
+/// Codecs that V4L2 encoders may have and that can be published.
+const HARDWARE_CODECS: [FourCc; 4] = [FourCc::H264, FourCc::HEVC, FourCc::FWHT, FourCc::JPEG];
 
 /// Frames to lock at once at a host of libvideostream.
 fn locks(stream: &Stream) -> usize {
@@ -360,9 +441,11 @@ mod tests {
             ("[stream.a]\npattern = \"bars\"\nformat = \"GREY\"\nvsl = \"/run/a\"\n", "leave vsl out"),
             ("[stream.a]\nipc = \"/tmp/x\"\ncamera = \"cam0\"\n", "more than one source"),
             ("[stream.a]\nfrom = \"a\"\n", "coded itself"),
+            ("[stream.a]\nfrom = \"a\"\nsize = \"64x64\"\n", "from itself"),
             ("[stream.a]\nfrom = \"b\"\n[stream.b]\nfrom = \"c\"\n", "'b' is coded itself"),
-            ("[stream.a]\nfrom = \"b\"\nsize = \"64x64\"\n", "set them for 'b'"),
-            ("[stream.a]\nfrom = \"b\"\ncodec = \"VP80\"\n", "no encoder for VP80"),
+            ("[stream.a]\nfrom = \"b\"\nsize = \"64x64\"\ncodec = \"H264\"\n", "not both"),
+            ("[stream.a]\nfrom = \"b\"\nrate = 5\n", "chosen by 'b'"),
+            ("[stream.a]\nfrom = \"b\"\ncodec = \"VP80\"\n", "nothing encodes VP80"),
             ("[stream.a]\ncamera = \"cam0\"\nbitrate = \"5M\"\n", "for streams with from"),
             ("[stream.a]\nfrom = \"b\"\nbitrate = \"0\"\n", "v.toml:3:11: "),
             ("[stream.a]\nipc = \"tmp/x\"\n", "whole path"),

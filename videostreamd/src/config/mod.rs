@@ -18,13 +18,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use value::{Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
-use vs_codec::Bitrate;
+use vs_codec::{Backend, Bitrate, Level, Profile};
 use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
 use crate::bus::Address;
 use crate::devices::Match;
 use crate::metrics::Listen;
+use crate::rendition::RateMode;
 use crate::stream::spec::SourceSpec;
 
 /// Where sockets lie unless told otherwise; the unit's `RuntimeDirectory=videostream`.
@@ -94,10 +95,24 @@ pub struct Stream {
     pub from: Option<SocketName>,
     /// How it is encoded.
     pub codec: Option<Quoted<FourCc>>,
-    /// Bits per second on average.
+    /// How bits are spent.
+    pub rate_control: Option<Quoted<RateMode>>,
+    /// Bits per second.
     pub bitrate: Option<Quoted<Bitrate>>,
+    /// Constant quality.
+    pub quality: Option<Decimal<1, 100>>,
     /// How far keyframes are apart at most.
     pub keyframe_interval: Option<Quoted<Period>>,
+    /// The same in frames.
+    pub gop: Option<Decimal<1, 65535>>,
+    /// B-frames between two others.
+    pub b_frames: Option<Decimal<0, 16>>,
+    /// What decoders must know.
+    pub profile: Option<Quoted<Profile>>,
+    /// What decoders must be able to do.
+    pub level: Option<Quoted<Level>>,
+    /// Who encodes.
+    pub backend: Option<Quoted<Backend>>,
     /// Runs from the start of the daemon, used or not.
     #[serde(default)]
     pub always_on: bool,
@@ -232,7 +247,9 @@ impl Publication {
     pub fn buffers(&self, source: &SourceSpec) -> usize {
         let unasked = match source {
             SourceSpec::Coded { .. } => DEFAULT_CODED_BUFFERS,
-            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } => DEFAULT_BUFFERS,
+            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } | SourceSpec::Converted { .. } => {
+                DEFAULT_BUFFERS
+            }
         };
         self.buffers.map_or(unasked, |buffers| buffers.0 as usize)
     }
@@ -244,8 +261,8 @@ impl Publication {
             SourceSpec::Camera { .. } => DEFAULT_CAMERA_SPARES,
             // The buffers are another host's.
             SourceSpec::Ipc { .. } => 0,
-            // They are small.
-            SourceSpec::Coded { .. } => 0,
+            // They are small, or those of the converter.
+            SourceSpec::Coded { .. } | SourceSpec::Converted { .. } => 0,
         };
         self.spares.map_or(unasked, |spares| spares.0 as usize)
     }

@@ -8,10 +8,11 @@ use tokio::sync::{Notify, watch};
 use vs_ipc::wire::StreamState;
 
 use super::ControlError;
+use crate::rendition::Coding;
 use crate::stream::directory::{Directory, Published};
 use crate::stream::handle::StreamSnapshot;
 use crate::stream::source::Plan;
-use crate::stream::spec::StreamSpec;
+use crate::stream::spec::{SourceSpec, StreamSpec};
 use crate::stream::{StreamHandle, StreamStatus};
 
 /// A stream, running or not.
@@ -21,10 +22,21 @@ pub struct StreamEntry {
     pub spec: StreamSpec,
     pub(super) status: watch::Sender<StreamStatus>,
     running: Mutex<Option<Running>>,
-    /// Whether it is there only because its camera is.
-    pub(super) implicit: bool,
+    /// Why it is there.
+    pub(super) origin: Origin,
     /// Held while it is started or stopped, which can take as long as a driver likes.
     pub(super) changing: tokio::sync::Mutex<()>,
+}
+
+/// Why a stream is there, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The configuration says so.
+    Config,
+    /// Its camera is.
+    Camera,
+    /// Somebody has asked for it and has not stopped it yet.
+    Request,
 }
 
 #[derive(Debug, Clone)]
@@ -34,9 +46,9 @@ pub(super) struct Running {
 }
 
 impl StreamEntry {
-    pub(super) fn new(spec: StreamSpec, implicit: bool) -> Arc<Self> {
+    pub(super) fn new(spec: StreamSpec, origin: Origin) -> Arc<Self> {
         let status = watch::Sender::new(StreamStatus::stopped());
-        Arc::new(Self { spec, status, running: Mutex::new(None), implicit, changing: tokio::sync::Mutex::default() })
+        Arc::new(Self { spec, status, running: Mutex::new(None), origin, changing: tokio::sync::Mutex::default() })
     }
 
     /// What it is doing, and every change of it.
@@ -55,10 +67,34 @@ impl StreamEntry {
         self.spec.host.vsl.as_ref().filter(|_| running).map(|vsl| vsl.path.clone())
     }
 
+    /// How it is encoded now, or would be; `None` if it is not.
+    pub fn coding(&self) -> Option<Coding> {
+        if let Some(Running { plan: Plan::Coded(plan), .. }) = &*self.running() {
+            return Some(plan.rendition.coding.clone());
+        }
+        match &self.spec.source {
+            SourceSpec::Coded { coding, .. } => Some(coding.clone()),
+            _ => None,
+        }
+    }
+
     /// Its counters; `None` while it is stopped.
     pub async fn snapshot(&self) -> Option<StreamSnapshot> {
         let handle = self.handle()?;
         handle.snapshot().await.ok()
+    }
+
+    /// Asks its encoder for a keyframe soon.
+    ///
+    /// # Errors
+    /// [`ControlError`] if there is no encoder.
+    pub async fn request_keyframe(&self) -> Result<(), ControlError> {
+        let name = &self.spec.name;
+        if !matches!(self.spec.source, SourceSpec::Coded { .. }) {
+            return Err(ControlError::BadFormat(format!("stream '{name}' is not encoded: it has no keyframes")));
+        }
+        let handle = self.handle().ok_or_else(|| ControlError::NotRunning(name.clone()))?;
+        Ok(handle.request_keyframe().await?)
     }
 
     pub(super) fn handle(&self) -> Option<Arc<StreamHandle>> {

@@ -6,6 +6,7 @@
 
 mod entry;
 mod error;
+mod made;
 mod plan;
 mod recordings;
 
@@ -18,11 +19,12 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
-use self::entry::Running;
 pub use self::entry::StreamEntry;
+use self::entry::{Origin, Running};
 pub use self::error::ControlError;
 use self::error::{list, open_error};
 use self::plan::OnFailure;
+use crate::codecs::Codecs;
 use crate::config::load::Loaded;
 use crate::controls::ControlBook;
 use crate::devices::Devices;
@@ -30,7 +32,8 @@ use crate::devices::watch::Found;
 use crate::recording::Recording;
 use crate::rendition::Renditions;
 use crate::stream::directory::Directory;
-use crate::stream::spec::{Shape, SourceSpec};
+use crate::stream::source::Plan;
+use crate::stream::spec::{SourceSpec, Wanted};
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +51,7 @@ pub struct Control {
     /// Woken when a stream has lost its last user.
     idled: Arc<Notify>,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
+    codecs: Arc<Codecs>,
     renditions: Arc<Renditions>,
     /// Streams that others can be made from.
     directory: Directory,
@@ -74,17 +78,19 @@ impl Control {
         epoch: u64,
         objects: mpsc::UnboundedSender<Changed>,
     ) -> Self {
-        let entries = loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone(), false)));
+        let entries =
+            loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone(), Origin::Config)));
         let streams = Mutex::new(entries.collect());
         let devices = &loaded.config.device;
         let configured =
             devices.iter().map(|(name, device)| (name.as_str().to_owned(), device.get_ref().matching.clone()));
         let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
             SourceSpec::Camera { device } => Some(device.clone()),
-            SourceSpec::Pattern | SourceSpec::Ipc { .. } | SourceSpec::Coded { .. } => None,
+            _ => None,
         });
         let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
         let controls = ControlBook::new(state_dir);
+        let codecs = Arc::new(Codecs::new(Arc::clone(&devices), BTreeMap::new()));
         Self {
             loaded,
             socket_dir,
@@ -95,7 +101,8 @@ impl Control {
             switched_off: Mutex::default(),
             idled: Arc::default(),
             streams,
-            renditions: Arc::default(),
+            renditions: Arc::new(Renditions::new(Arc::clone(&codecs))),
+            codecs,
             directory: Directory::default(),
             recordings: Mutex::default(),
             next_recording: AtomicU64::new(1),
@@ -115,7 +122,7 @@ impl Control {
             if !streams.contains_key(camera)
                 && let Some(spec) = self.loaded.implicit(camera, &self.socket_dir)
             {
-                streams.insert(camera.clone(), StreamEntry::new(spec, true));
+                streams.insert(camera.clone(), StreamEntry::new(spec, Origin::Camera));
                 changed.push(camera.clone());
             }
         }
@@ -145,7 +152,7 @@ impl Control {
 
     /// Whether nothing is left that it could show, and nobody that it could show it to.
     fn is_orphaned(&self, entry: &StreamEntry) -> bool {
-        entry.implicit && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
+        entry.origin == Origin::Camera && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
     }
 
     /// Publishes a stream whose source is opened on demand.
@@ -155,7 +162,7 @@ impl Control {
         if entry.running().is_some() || self.switched_off().contains(&entry.spec.name) {
             return;
         }
-        let plan = self.plan(entry, Shape::default(), None, OnFailure::Stay);
+        let plan = self.plan(entry, &Wanted::default(), None, OnFailure::Stay);
         let published = async {
             let (plan, handle) = (plan?, entry.spawn(&self.idled).await?);
             handle.open_on_demand(plan.clone()).await?;
@@ -255,7 +262,7 @@ impl Control {
         let wanted = self.loaded.streams.iter().filter(|spec| spec.always_on);
         join_all(wanted.map(async |spec| {
             if let Ok(entry) = self.stream(&spec.name)
-                && let Err(error) = self.start(&entry, Shape::default(), OnFailure::Stay).await
+                && let Err(error) = self.start(&entry, &Wanted::default(), OnFailure::Stay).await
             {
                 tracing::error!(stream = spec.name, %error, "cannot start a stream that is always on");
             }
@@ -267,22 +274,30 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError`]; a stream that did not run before does not run after.
-    pub async fn start_stream(&self, name: &str, wishes: Shape) -> Result<Arc<StreamEntry>, ControlError> {
-        let entry = self.stream(name)?;
-        self.start(&entry, wishes, OnFailure::Stop).await?;
+    pub async fn start_stream(&self, name: &str, wanted: &Wanted) -> Result<Arc<StreamEntry>, ControlError> {
+        let entry = self.found_or_made(name, wanted)?;
+        if let Err(error) = self.start(&entry, wanted, OnFailure::Stop).await {
+            self.unmake(&entry);
+            return Err(error);
+        }
         Ok(entry)
     }
 
-    async fn start(&self, entry: &StreamEntry, wishes: Shape, on_failure: OnFailure) -> Result<(), ControlError> {
+    async fn start(&self, entry: &StreamEntry, wanted: &Wanted, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
         let current = entry.running().clone();
         let idle = entry.status.borrow().idle;
         let used = current.as_ref().filter(|_| !idle);
-        let plan = self.plan(entry, wishes, used.map(|running| &running.plan), on_failure)?;
+        let plan = self.plan(entry, wanted, used.map(|running| &running.plan), on_failure)?;
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
             if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
                 return Ok(handle.hold().await?);
+            }
+            if !idle && self.change_encoder(&before, &plan).await {
+                handle.replan(plan.clone()).await?;
+                entry.set_running(Some(Running { handle, plan }), &self.directory);
+                return Ok(());
             }
             handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
             entry.set_running(Some(Running { handle, plan }), &self.directory);
@@ -307,6 +322,19 @@ impl Control {
         Ok(())
     }
 
+    /// Changes the encoder of a coded stream while it runs, for everybody who shares it. Returns
+    /// whether that was all there is to do.
+    async fn change_encoder(&self, before: &Plan, wanted: &Plan) -> bool {
+        let (Plan::Coded(before), Plan::Coded(wanted)) = (before, wanted) else { return false };
+        let Some(changes) = before.rendition.coding.changes_to(&wanted.rendition.coding) else { return false };
+        let changed = self.renditions.change(&before.rendition, changes).await;
+        if let Err(reason) = &changed {
+            let stream = &before.rendition.stream;
+            tracing::info!(stream, reason, "the encoder cannot be changed while it runs: opening another one");
+        }
+        changed.is_ok()
+    }
+
     /// Stops a stream: its recordings are completed, its clients told, its socket removed.
     ///
     /// # Errors
@@ -315,6 +343,7 @@ impl Control {
         let entry = self.stream(name)?;
         let reason = GoodbyeReason::StreamRemoved;
         let stopped = self.stop(&entry, reason, "the stream was stopped", true).await;
+        self.unmake(&entry);
         self.forget_unused();
         if !stopped? {
             return Err(ControlError::NotRunning(name.to_owned()));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vs_codec::ConverterConfig;
 use vs_ipc::wire::StreamState;
 
 use super::error::list;
@@ -11,25 +12,33 @@ use super::{Control, ControlError, StreamEntry};
 use crate::rendition::Rendition;
 use crate::stream::camera::CameraPlan;
 use crate::stream::coded::CodedPlan;
+use crate::stream::converted::ConvertedPlan;
 use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
-use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
+use crate::stream::spec::{Shape, SourceSpec, StreamSpec, Wanted};
 
 impl Control {
     /// What to open for an entry: what was wished now, before, or in the configuration.
     pub(super) fn plan(
         &self,
         entry: &StreamEntry,
-        wishes: Shape,
+        wanted: &Wanted,
         current: Option<&Plan>,
         on_failure: OnFailure,
     ) -> Result<Plan, ControlError> {
         let spec = &entry.spec;
         let before = current.map_or(spec.shape, |plan| match plan {
             Plan::Pattern { shape, .. } | Plan::Camera(CameraPlan { shape, .. }) => *shape,
+            Plan::Converted(plan) => Shape { fourcc: plan.config.fourcc, size: plan.config.size, rate: None },
             Plan::Ipc(_) | Plan::Coded(_) => Shape::default(),
         });
-        let (shape, buffers) = (wishes.over(before), spec.buffers);
+        if !wanted.coding.is_empty() && !matches!(spec.source, SourceSpec::Coded { .. }) {
+            return Err(ControlError::BadFormat(format!(
+                "stream '{}' is not encoded: codec, bitrate and the like are for streams made with --from",
+                spec.name
+            )));
+        }
+        let (shape, buffers) = (wanted.shape.over(before), spec.buffers);
         match &spec.source {
             SourceSpec::Pattern => {
                 let format = StreamSpec::pattern_format(shape).and_then(|format| spec.check_vsl(&format));
@@ -64,11 +73,29 @@ impl Control {
                 "stream '{}' shows what '{from}' shows: format, size and rate are chosen there",
                 spec.name
             ))),
-            SourceSpec::Coded { from, encoder } => Ok(Plan::Coded(CodedPlan {
-                rendition: Rendition { stream: from.clone(), config: encoder.clone() },
-                renditions: Arc::clone(&self.renditions),
+            SourceSpec::Coded { from, coding } => {
+                let before = match current {
+                    Some(Plan::Coded(plan)) => &plan.rendition.coding,
+                    _ => coding,
+                };
+                let coding = wanted.coding.over(before).map_err(ControlError::BadFormat)?;
+                Ok(Plan::Coded(CodedPlan {
+                    rendition: Rendition { stream: from.clone(), coding },
+                    renditions: Arc::clone(&self.renditions),
+                    upstream: self.directory.look_at(from),
+                    buffers,
+                }))
+            }
+            SourceSpec::Converted { from, .. } if shape.rate.is_some() => Err(ControlError::BadFormat(format!(
+                "stream '{}' shows what '{from}' shows: the rate is chosen there",
+                spec.name
+            ))),
+            SourceSpec::Converted { from, backend } => Ok(Plan::Converted(ConvertedPlan {
+                from: from.clone(),
                 upstream: self.directory.look_at(from),
-                buffers,
+                config: ConverterConfig { fourcc: shape.fourcc, size: shape.size, pictures: buffers },
+                backend: *backend,
+                codecs: Arc::clone(&self.codecs),
             })),
             SourceSpec::Ipc { path, locks } => Ok(Plan::Ipc(Subscription {
                 path: path.clone(),

@@ -8,14 +8,14 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use vs_codec::EncoderConfig;
 use vs_ipc::wire::StreamState;
 
 use super::plan::OnFailure;
 use super::{Control, ControlError, StreamEntry};
 use crate::recording::{RecordError, RecordOptions, Recording};
+use crate::rendition::{Coding, Wishes};
 use crate::stream::StreamHandle;
-use crate::stream::spec::{Shape, SourceSpec};
+use crate::stream::spec::{SourceSpec, Wanted};
 
 /// How long recordings may take to be completed when the daemon ends. systemd's default
 /// patience for a stopping unit is 90 s.
@@ -45,12 +45,12 @@ impl Control {
         let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
         if entry.is_unused() {
             // What is known to be missing is said at once.
-            self.plan(&entry, Shape::default(), None, OnFailure::Stop)?;
+            self.plan(&entry, &Wanted::default(), None, OnFailure::Stop)?;
         } else if entry.state() != StreamState::Running {
             return Err(entry.no_frames());
         }
-        let (from, handle, options) = self.recorded(&entry, handle, options)?;
-        let recording = Recording::begin(&self.renditions, &from, &handle, file, options).await;
+        let (from, handle, coding) = self.recorded(&entry, handle, &options.coding)?;
+        let recording = Recording::begin(&self.renditions, &from, &handle, file, coding, options).await;
         let recording = Arc::new(recording.map_err(|error| match error {
             RecordError::File(_) => ControlError::BadFile(error.to_string()),
             RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
@@ -61,26 +61,28 @@ impl Control {
         Ok((number, recording))
     }
 
-    /// What is recorded for an entry: of a coded stream what it is made from, encoded as it is.
+    /// What is recorded for an entry, and how: of a coded stream what it is made from, encoded as
+    /// it is.
     fn recorded(
         &self,
         entry: &StreamEntry,
         handle: Arc<StreamHandle>,
-        mut options: RecordOptions,
-    ) -> Result<(String, Arc<StreamHandle>, RecordOptions), ControlError> {
-        let SourceSpec::Coded { from, encoder } = &entry.spec.source else {
-            return Ok((entry.spec.name.clone(), handle, options));
+        wishes: &Wishes,
+    ) -> Result<(String, Arc<StreamHandle>, Coding), ControlError> {
+        let SourceSpec::Coded { from, .. } = &entry.spec.source else {
+            let coding = wishes.over(&Coding::default()).map_err(ControlError::BadFormat)?;
+            return Ok((entry.spec.name.clone(), handle, coding));
         };
-        if options.encoder != EncoderConfig::default() && options.encoder != *encoder {
+        let coding = entry.coding().unwrap_or_default();
+        if wishes.over(&coding).map_err(ControlError::BadFormat)? != coding {
             return Err(ControlError::BadFormat(format!(
                 "stream '{}' is coded already, as its configuration says: record '{from}' with a codec, bitrate or \
                  keyframe interval of your own",
                 entry.spec.name
             )));
         }
-        options.encoder = encoder.clone();
         let raw = self.stream(from)?.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
-        Ok((from.clone(), raw, options))
+        Ok((from.clone(), raw, coding))
     }
 
     /// Forgets a recording that has ended.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch as channel;
-use vs_v4l2::{DeviceInfo, DeviceKind};
+use vs_v4l2::{DeviceInfo, DeviceKind, Function};
 
 use self::memory::Memory;
 pub use self::names::Match;
@@ -74,6 +74,8 @@ pub struct Devices {
     table: Mutex<Table>,
     /// By itself: nobody who asks for a device waits for a disk.
     memory: Mutex<Memory>,
+    /// How often something has come, gone or changed.
+    changes: channel::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl Devices {
         let wanted: BTreeSet<_> = wanted.into_iter().chain(configured.keys().cloned()).collect();
         let entries = wanted.iter().map(|name| (name.clone(), Entry::absent())).collect();
         let table = Table { configured, wanted, held: BTreeMap::new(), remembered, entries };
-        Self { table: Mutex::new(table), memory: Mutex::new(memory) }
+        Self { table: Mutex::new(table), memory: Mutex::new(memory), changes: channel::Sender::new(0) }
     }
 
     /// Takes over what there is now. Returns the names of devices that have come, gone or
@@ -116,7 +118,28 @@ impl Devices {
         let remembered = table.remembered.clone();
         drop(table);
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).keep(&remembered);
+        if !changed.is_empty() {
+            self.changes.send_modify(|changes| *changes += 1);
+        }
         changed
+    }
+
+    /// Another number whenever a device has come, gone or changed.
+    pub fn changes(&self) -> channel::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The encoders, decoders and converters that are there: name, node and what they do.
+    pub fn codecs(&self) -> Vec<(String, PathBuf, Arc<Function>)> {
+        let table = self.lock();
+        let codec = |(name, entry): (&String, &Entry)| {
+            let devnode = entry.presence.borrow().as_ref()?.node.clone();
+            let function = entry.info.as_ref()?.function.as_ref().ok()?;
+            let kind = function.kind;
+            let codes = matches!(kind, DeviceKind::Encoder | DeviceKind::Decoder | DeviceKind::Converter);
+            codes.then(|| (name.clone(), devnode, Arc::new(function.clone())))
+        };
+        table.entries.iter().filter_map(codec).collect()
     }
 
     /// Forgets devices that are not there and that nobody wants. Returns their names.

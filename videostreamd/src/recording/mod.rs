@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use vs_codec::{Effective, EncoderConfig};
+use vs_codec::Effective;
 use vs_mux::mp4::FileSink;
 
-use crate::rendition::{Encoding, Rendition, Renditions, Session, sink};
+use crate::rendition::{Coding, Encoding, Rendition, Renditions, Session, Wishes, sink};
 use crate::stream::StreamHandle;
 
 /// How long the first picture may take before a recording is said to have failed: a camera
@@ -25,8 +25,8 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordOptions {
-    /// How to encode.
-    pub encoder: EncoderConfig,
+    /// How to encode, as far as the caller has said.
+    pub coding: Wishes,
     /// Ends after this many ns of pictures.
     pub duration_ns: Option<u64>,
     /// Ends after this many frames.
@@ -127,12 +127,13 @@ impl Recording {
         name: &str,
         stream: &StreamHandle,
         file: File,
+        coding: Coding,
         options: RecordOptions,
     ) -> Result<Self, RecordError> {
         let file = FileSink::new(file)?;
         let failed = |error: anyhow::Error| RecordError::Failed(format!("{error:#}"));
-        let (sink, units) = sink();
-        let rendition = Rendition { stream: name.to_owned(), config: options.encoder.clone() };
+        let (sink, units) = sink(false);
+        let rendition = Rendition { stream: name.to_owned(), coding: coding.clone() };
         let session = renditions.join(rendition, stream, sink).await.map_err(failed)?;
         let progress = Arc::new(Progress { late: Arc::clone(&units.dropped), ..Progress::default() });
         let (stop, stopped) = watch::channel(false);
@@ -140,6 +141,7 @@ impl Recording {
             name: name.to_owned(),
             session: Arc::clone(&session),
             progress: Arc::clone(&progress),
+            codec: coding.config.codec,
             options,
         };
         let started = writer::start(job, file, units, stopped).map_err(failed)?;

@@ -28,6 +28,7 @@ pub(super) struct Job {
     pub(super) name: String,
     pub(super) session: Arc<Session>,
     pub(super) progress: Arc<Progress>,
+    pub(super) codec: FourCc,
     pub(super) options: RecordOptions,
 }
 
@@ -140,7 +141,7 @@ impl Recorder {
     }
 
     fn open(&self, file: FileSink) -> anyhow::Result<Mp4Writer<FileSink>> {
-        let codec = match self.job.options.encoder.codec {
+        let codec = match self.job.codec {
             FourCc::H264 => Codec::H264,
             FourCc::HEVC => Codec::H265,
             other => anyhow::bail!("{other} cannot be written to MP4: use h264"),

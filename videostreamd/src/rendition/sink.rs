@@ -31,6 +31,8 @@ pub struct Sink {
     awaits_keyframe: bool,
     /// Whether it has had anything yet: what comes before its first keyframe is not lost.
     begun: bool,
+    /// Whether it can go on with access units of another encoder.
+    flexible: bool,
 }
 
 /// The receiving end; it ends when the session does.
@@ -55,16 +57,33 @@ impl SinkReceiver {
     }
 }
 
-/// A sink that begins with a keyframe.
-pub fn sink() -> (Sink, SinkReceiver) {
+/// A sink that begins with a keyframe. A `flexible` one can go on with another encoder's access
+/// units.
+pub fn sink(flexible: bool) -> (Sink, SinkReceiver) {
     let (sender, units) = mpsc::channel(QUEUE);
     let (dropped, wish) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let sink =
-        Sink { sender, dropped: Arc::clone(&dropped), wish: Arc::clone(&wish), awaits_keyframe: true, begun: false };
+    let sink = Sink {
+        sender,
+        dropped: Arc::clone(&dropped),
+        wish: Arc::clone(&wish),
+        awaits_keyframe: true,
+        begun: false,
+        flexible,
+    };
     (sink, SinkReceiver { units, dropped, wish })
 }
 
 impl Sink {
+    /// Whether it can go on with access units of another encoder.
+    pub fn is_flexible(&self) -> bool {
+        self.flexible
+    }
+
+    /// Whether anybody listens.
+    pub fn is_there(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Whether it can use nothing but a keyframe, or asks for one. A wish is told once.
     pub fn awaits_keyframe(&self) -> bool {
         self.wish.swap(false, Ordering::Relaxed) || self.awaits_keyframe
@@ -108,7 +127,7 @@ mod tests {
 
     #[test]
     fn begins_and_resumes_with_a_keyframe() {
-        let (mut sink, mut receiver) = sink();
+        let (mut sink, mut receiver) = sink(true);
         assert!(sink.offer(&unit(false)));
         assert!(sink.offer(&unit(true)));
         let follower = unit(false);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vs_codec::Effective;
-use vs_frame::{CpuMemory, CpuPool, Format, FrameFlags, FrameMeta, MemoryKind};
+use vs_frame::{CpuMemory, CpuPool, Format, FormatError, FrameFlags, FrameMeta, MemoryKind};
 use vs_ipc::client::Backoff;
 use vs_ipc::wire::StreamState;
 
@@ -122,6 +122,11 @@ impl CodedSource {
         self.output.as_ref().map(|output| (output.pool.format(), MemoryKind::Memfd))
     }
 
+    /// Who encodes, once known.
+    pub fn encoder(&self) -> Option<&Arc<Effective>> {
+        self.output.as_ref().map(|output| &output.encoder)
+    }
+
     pub fn frames_for_clients(&self) -> usize {
         frames_for_clients(self.plan.buffers)
     }
@@ -133,6 +138,12 @@ impl CodedSource {
     pub fn buffers(&self) -> BufferCounts {
         let all = self.output.as_ref().map_or(0, |output| output.pool.len());
         BufferCounts { all: all as u32, spares: 0, max: self.plan.buffers as u32 }
+    }
+
+    /// The encoder has been changed while it runs: whenever it is opened again it is to be like
+    /// this.
+    pub fn replan(&mut self, plan: CodedPlan) {
+        self.plan = plan;
     }
 
     /// Somebody can do nothing before the next keyframe.
@@ -184,7 +195,7 @@ impl CodedSource {
             }
         }
         let from = self.plan.upstream.wait().await;
-        let (sink, units) = sink();
+        let (sink, units) = sink(true);
         match self.plan.renditions.join(self.plan.rendition.clone(), &from.handle, sink).await {
             Ok(session) => {
                 // What was dropped before is nothing that this stream has missed.
@@ -235,13 +246,21 @@ impl CodedSource {
         (self.missed, self.attempt) = (missed, 0);
         self.counts.lost += lost;
         self.gap |= lost > 0;
-        if self.output.as_ref().is_none_or(|output| !Arc::ptr_eq(&output.encoder, &coded.encoder)) {
-            self.output = Some(Output::new(&coded.encoder, self.plan.buffers)?);
-            self.events.push_back(Event::Opened);
+        if self.encoder().is_none_or(|known| !Arc::ptr_eq(known, &coded.encoder)) {
+            self.take_over(&coded.encoder)?;
         }
         self.tell(StreamState::Running, String::new());
         let event = self.frame(coded)?;
         self.events.push_back(event);
+        Ok(())
+    }
+
+    fn take_over(&mut self, encoder: &Arc<Effective>) -> anyhow::Result<()> {
+        if !self.output.as_mut().is_some_and(|output| output.goes_on_with(encoder)) {
+            self.output = Some(Output::new(encoder, self.plan.buffers)?);
+            self.events.push_back(Event::Opened);
+        }
+        self.events.push_back(Event::Encoder);
         Ok(())
     }
 
@@ -295,10 +314,24 @@ impl CodedSource {
 
 impl Output {
     fn new(encoder: &Arc<Effective>, buffers: usize) -> anyhow::Result<Self> {
-        let Effective { codec, width, height, rate, color, largest_access_unit, parameter_sets, .. } = &**encoder;
-        let format = Format::coded(*codec, *width, *height, *rate, *largest_access_unit)?;
-        let format = Format { color: *color, parameter_sets: Arc::clone(parameter_sets), ..format };
-        let pool = CpuPool::new(Arc::new(format), CpuMemory::Memfd, INITIAL_BUFFERS.min(buffers), buffers)?;
+        let format = Arc::new(format_of(encoder)?);
+        let pool = CpuPool::new(format, CpuMemory::Memfd, INITIAL_BUFFERS.min(buffers), buffers)?;
         Ok(Self { encoder: Arc::clone(encoder), pool })
     }
+
+    /// Whether access units of this encoder are like those of the one before.
+    fn goes_on_with(&mut self, encoder: &Arc<Effective>) -> bool {
+        let same = format_of(encoder).ok().as_ref() == Some(&**self.pool.format());
+        if same {
+            self.encoder = Arc::clone(encoder);
+        }
+        same
+    }
+}
+
+/// The format of an encoder's access units.
+fn format_of(encoder: &Effective) -> Result<Format, FormatError> {
+    let Effective { codec, width, height, rate, color, largest_access_unit, parameter_sets, .. } = encoder;
+    let format = Format::coded(*codec, *width, *height, *rate, *largest_access_unit)?;
+    Ok(Format { color: *color, parameter_sets: Arc::clone(parameter_sets), ..format })
 }

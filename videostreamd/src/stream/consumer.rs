@@ -64,9 +64,9 @@ impl Consumer {
 }
 
 impl FeedReceiver {
-    /// Waits for the next frame, on a thread of its own; `None` when the stream has stopped.
-    pub fn blocking_next(&mut self) -> Option<Feed> {
-        self.receiver.blocking_recv()
+    /// Waits for the next frame; `None` when the stream has stopped. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Feed> {
+        self.receiver.recv().await
     }
 
     /// Frames that did not reach the consumer so far.

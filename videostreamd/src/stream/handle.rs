@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use vs_codec::Effective;
 use vs_frame::clock::monotonic_ns;
 use vs_frame::{Format, MemoryKind};
 use vs_ipc::host::{HostOptions, HostSnapshot};
@@ -38,6 +39,8 @@ pub struct StreamStatus {
     pub memory: Option<MemoryKind>,
     /// In which ways the device's answer differs from what was asked.
     pub adjustments: Vec<String>,
+    /// The encoder that makes its frames, once known.
+    pub encoder: Option<Arc<Effective>>,
     /// Its source is closed until somebody wants frames.
     pub idle: bool,
 }
@@ -69,6 +72,7 @@ impl StreamStatus {
             format: None,
             memory: None,
             adjustments: Vec::new(),
+            encoder: None,
             idle: false,
         }
     }
@@ -94,6 +98,10 @@ pub enum Command {
     OnDemand { plan: Plan },
     /// Keep the source open, used or not.
     Hold,
+    /// The source does already what this plan says; it is held.
+    Replan { plan: Plan },
+    /// Make a keyframe soon.
+    Keyframe,
     /// Feed a consumer inside the daemon.
     Attach(Consumer),
     /// Tell the counters.
@@ -159,6 +167,16 @@ impl StreamHandle {
     /// Keeps the source open from now on, used or not.
     pub async fn hold(&self) -> Result<(), HandleError> {
         self.send(Command::Hold).await
+    }
+
+    /// Tells a source that does already what `plan` says, and keeps it open.
+    pub async fn replan(&self, plan: Plan) -> Result<(), HandleError> {
+        self.send(Command::Replan { plan }).await
+    }
+
+    /// Asks an encoder for a keyframe.
+    pub async fn request_keyframe(&self) -> Result<(), HandleError> {
+        self.send(Command::Keyframe).await
     }
 
     /// Leaves it to the stream's users when its source is open. Whatever stands in the way then is

@@ -14,6 +14,7 @@
 pub mod camera;
 pub mod coded;
 pub mod consumer;
+pub mod converted;
 mod demand;
 pub mod directory;
 pub mod handle;

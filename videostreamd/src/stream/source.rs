@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use vs_codec::Effective;
 use vs_frame::{BufferId, CpuMemory, Format, Frame, MemoryError, MemoryKind};
 use vs_ipc::wire::StreamState;
 
 use super::camera::{CameraPlan, CameraSource};
 use super::coded::{CodedPlan, CodedSource};
+use super::converted::{ConvertedPlan, ConvertedSource};
 use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
 use super::spec::{Shape, frames_for_clients};
@@ -32,6 +34,8 @@ pub enum Plan {
     Ipc(Subscription),
     /// Encode another stream.
     Coded(CodedPlan),
+    /// Convert another stream's pictures.
+    Converted(ConvertedPlan),
 }
 
 /// What came of waiting for a frame.
@@ -54,6 +58,8 @@ pub enum Event {
     Withdrawn(Withdrawn),
     /// The device was opened anew: its format and its buffers are others.
     Opened,
+    /// The encoder is another one, or does something else.
+    Encoder,
     /// The source itself says what the stream is doing.
     State(StreamState, String),
     /// The source has learnt how many frames clients may hold.
@@ -145,6 +151,8 @@ pub enum Source {
     Ipc(Box<IpcSource>),
     /// Another stream, encoded.
     Coded(Box<CodedSource>),
+    /// Another stream, converted.
+    Converted(Box<ConvertedSource>),
 }
 
 impl Source {
@@ -164,6 +172,7 @@ impl Source {
             }
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
             Plan::Coded(plan) => Ok(Self::Coded(Box::new(CodedSource::new(plan.clone())))),
+            Plan::Converted(plan) => Ok(Self::Converted(Box::new(ConvertedSource::new(plan.clone())))),
         }
     }
 
@@ -177,6 +186,7 @@ impl Source {
             Self::Camera(camera) => Ok(camera.next().await),
             Self::Ipc(ipc) => Ok(ipc.next().await),
             Self::Coded(coded) => coded.next().await,
+            Self::Converted(converted) => Ok(converted.next().await),
         }
     }
 
@@ -187,6 +197,7 @@ impl Source {
             Self::Camera(camera) => camera.state(),
             Self::Ipc(ipc) => ipc.state(),
             Self::Coded(coded) => coded.state(),
+            Self::Converted(converted) => converted.state(),
         }
     }
 
@@ -198,6 +209,15 @@ impl Source {
             Self::Camera(camera) => Some((camera.format()?, MemoryKind::DmaBuf)),
             Self::Ipc(_) => None,
             Self::Coded(coded) => coded.format(),
+            Self::Converted(converted) => converted.format(),
+        }
+    }
+
+    /// The encoder that makes its frames, if one does and it is known.
+    pub fn encoder(&self) -> Option<&Arc<Effective>> {
+        match self {
+            Self::Coded(coded) => coded.encoder(),
+            Self::Pattern(_) | Self::Camera(_) | Self::Ipc(_) | Self::Converted(_) => None,
         }
     }
 
@@ -205,14 +225,14 @@ impl Source {
     pub fn outage(&self) -> Option<String> {
         match self {
             Self::Camera(camera) => camera.outage(),
-            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) => None,
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) => None,
         }
     }
 
     /// In which ways the device's answer differs from what was asked.
     pub fn adjustments(&self) -> Vec<String> {
         match self {
-            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) => Vec::new(),
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
         }
     }
@@ -224,6 +244,7 @@ impl Source {
             Self::Camera(camera) => camera.frames_for_clients(),
             Self::Ipc(ipc) => ipc.frames_for_clients(),
             Self::Coded(coded) => coded.frames_for_clients(),
+            Self::Converted(converted) => converted.frames_for_clients(),
         }
     }
 
@@ -233,7 +254,7 @@ impl Source {
         match self {
             Self::Pattern(pattern) => pattern.trim(),
             Self::Camera(camera) => camera.trim(),
-            Self::Ipc(_) => false,
+            Self::Ipc(_) | Self::Converted(_) => false,
             Self::Coded(coded) => coded.trim(),
         }
     }
@@ -245,6 +266,7 @@ impl Source {
             Self::Camera(camera) => camera.buffers(),
             Self::Ipc(_) => BufferCounts::default(),
             Self::Coded(coded) => coded.buffers(),
+            Self::Converted(converted) => converted.buffers(),
         }
     }
 
@@ -255,6 +277,7 @@ impl Source {
             Self::Camera(camera) => camera.counts(),
             Self::Ipc(ipc) => ipc.counts(),
             Self::Coded(coded) => coded.counts(),
+            Self::Converted(converted) => converted.counts(),
         }
     }
 }

@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vs_codec::EncoderConfig;
+use vs_codec::Backend;
 use vs_frame::{CpuMemory, Format, FourCc, Rate};
 use vs_ipc::host::HostOptions;
 use vs_ipc::vsl::picture::{Picture, Untellable};
 use vs_pattern::Pattern;
+
+use crate::rendition::{Coding, Wishes};
 
 /// Buffers that stay with the device whatever readers hold: one being filled, one to follow without a pause,
 /// one for the time that the thread needs to send a buffer home.
@@ -40,7 +42,14 @@ pub enum SourceSpec {
         /// Name of that stream.
         from: String,
         /// How.
-        encoder: EncoderConfig,
+        coding: Coding,
+    },
+    /// Another stream of this daemon, in another size or pixel format.
+    Converted {
+        /// Name of that stream.
+        from: String,
+        /// Who converts.
+        backend: Backend,
     },
 }
 
@@ -52,6 +61,15 @@ impl SourceSpec {
             Self::Camera { .. } => "camera",
             Self::Ipc { .. } => "ipc",
             Self::Coded { .. } => "coded",
+            Self::Converted { .. } => "converted",
+        }
+    }
+
+    /// The stream of this daemon that it is made from.
+    pub fn from(&self) -> Option<&str> {
+        match self {
+            Self::Coded { from, .. } | Self::Converted { from, .. } => Some(from),
+            Self::Pattern | Self::Camera { .. } | Self::Ipc { .. } => None,
         }
     }
 }
@@ -72,6 +90,17 @@ impl Shape {
     pub fn over(self, below: Self) -> Self {
         Self { fourcc: self.fourcc.or(below.fourcc), size: self.size.or(below.size), rate: self.rate.or(below.rate) }
     }
+}
+
+/// What somebody asks for who starts a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// What its frames shall be.
+    pub shape: Shape,
+    /// The stream that it is to be made from; `None` for one that there is.
+    pub from: Option<String>,
+    /// How it is to be encoded.
+    pub coding: Wishes,
 }
 
 /// Frames that clients may hold of a source with so many buffers.
@@ -137,9 +166,10 @@ impl StreamSpec {
     /// Divides the buffers: what is not the source's and not the daemon's own is for clients.
     pub fn with_budget(mut self) -> Self {
         self.host.frames = match self.source {
-            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Coded { .. } => {
-                frames_for_clients(self.buffers + self.spares)
-            }
+            SourceSpec::Pattern
+            | SourceSpec::Camera { .. }
+            | SourceSpec::Coded { .. }
+            | SourceSpec::Converted { .. } => frames_for_clients(self.buffers + self.spares),
             // Until it has said how many it lends; the source sees to the rest.
             SourceSpec::Ipc { .. } => lent_frames_for_clients(self.buffers),
         };

@@ -196,6 +196,10 @@ impl StreamThread {
                 }
             }
             Event::Opened => self.take_over(),
+            Event::Encoder => {
+                let encoder = self.source.as_ref().and_then(Source::encoder).cloned();
+                self.reports.status.send_modify(|status| status.encoder = encoder);
+            }
             Event::State(state, text) => {
                 // A camera's own troubles are told where they are repaired.
                 if matches!(self.source, Some(Source::Ipc(_)))
@@ -294,11 +298,24 @@ impl StreamThread {
 
     /// A client of a coded stream has come in the middle, or has lost its place.
     fn pass_on_keyframe_wish(&mut self) {
-        if self.host.take_keyframe_wish()
-            && let Some(Source::Coded(coded)) = &mut self.source
-        {
+        if self.host.take_keyframe_wish() {
+            self.request_keyframe();
+        }
+    }
+
+    fn request_keyframe(&mut self) {
+        if let Some(Source::Coded(coded)) = &mut self.source {
             coded.request_keyframe();
         }
+    }
+
+    /// Takes note that what it does already is to be like this.
+    fn replan(&mut self, plan: Plan) {
+        if let (Some(Source::Coded(coded)), Plan::Coded(plan)) = (&mut self.source, &plan) {
+            coded.replan(plan.clone());
+        }
+        self.plan = Some(plan);
+        self.demand.hold();
     }
 
     fn trim(&mut self) {
@@ -324,6 +341,8 @@ impl StreamThread {
                 self.plan = Some(plan);
                 self.say_idle();
             }
+            Command::Replan { plan } => self.replan(plan),
+            Command::Keyframe => self.request_keyframe(),
             Command::Attach(consumer) => self.consumers.push(consumer),
             Command::Snapshot(reply) => {
                 let source = self.source.as_ref();

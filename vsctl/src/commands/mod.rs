@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The commands, each with its arguments and their help.
 
+pub mod coding;
 pub mod controls;
 pub mod devices;
 pub mod info;

@@ -12,13 +12,15 @@ use vsclient::dbus::{
     Bus, CallError, Daemon, Progress, RecordOptions, RecordingProxy, StartOptions, Summary, recording_number,
 };
 
+use super::coding::Coding;
 use super::output_file::OutputFile;
 use crate::daemon::{self, answer};
 use crate::exit::Incomplete;
 use crate::interrupt::Interrupts;
 use crate::live::{Live, REFRESH};
 use crate::output::Output;
-use crate::report::recording::{Detached, Encoder, Ended};
+use crate::report::encoder::Encoder;
+use crate::report::recording::{Detached, Ended};
 use crate::{units, values};
 
 /// Why a recording ends whose stream has another format now: a file holds one.
@@ -36,6 +38,7 @@ Examples:
   vsctl record cam0 out.mp4                   until Ctrl-C
   vsctl record cam0 out.mp4 -t 5              five seconds
   vsctl record cam0 out.mp4 -f 300 -b 2.5M    300 frames at 2.5 Mbit/s
+  vsctl record cam0 out.mp4 --gop 15 --backend v4l2
   vsctl record cam0 out.mp4 --detach          go on in the background
 
 The exit status is 5 if a limit was given and the stream ended before it was reached.")]
@@ -55,18 +58,8 @@ pub struct Record {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
 
-    /// Bits per second: 5M, 800k or 5000000 (a plain number is bit/s, where libvideostream's
-    /// record took kbit/s) [default: by size and rate]
-    #[arg(short, long, value_name = "RATE", value_parser = values::bitrate)]
-    bitrate: Option<u64>,
-
-    /// Longest time between keyframes [default: the daemon decides]
-    #[arg(long, value_name = "SECS", value_parser = values::duration)]
-    keyframe_interval: Option<Duration>,
-
-    /// Codec: h264
-    #[arg(long, value_name = "CODEC")]
-    codec: Option<String>,
+    #[command(flatten)]
+    coding: Coding,
 
     /// Come back at once; the daemon goes on recording
     #[arg(long)]
@@ -142,9 +135,7 @@ impl Record {
         RecordOptions {
             duration: self.duration.map(ns),
             frames: self.frames,
-            bitrate: self.bitrate,
-            keyframe_interval: self.keyframe_interval.map(ns),
-            codec: self.codec.clone(),
+            coding: self.coding.options(),
             detach: self.detach.then_some(true),
         }
     }

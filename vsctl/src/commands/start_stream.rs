@@ -5,6 +5,7 @@ use clap::Args;
 use vsclient::dbus::{Bus, StartOptions};
 use vsclient::{FourCc, Rate};
 
+use crate::commands::coding::Coding;
 use crate::daemon::{self, answer};
 use crate::output::Output;
 use crate::report::stream::{Started, Stream};
@@ -18,16 +19,27 @@ use crate::values::{self, Size};
 /// of a stream that runs, as it is. A running stream with another format keeps its clients,
 /// who are told; if the camera cannot have it, the stream goes on as it was. A camera may
 /// answer with something else than it was asked for; that is said.
+///
+/// With --from a stream is made that there was not: what another one shows, encoded, or converted to
+/// another format or size. It is there until it is stopped. The bitrate and the keyframes of an
+/// encoded stream change while it runs, for all its clients and recordings.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   vsctl start-stream cam0
   vsctl start-stream cam0 --format NV12 --size 1280x720 -r 30
   vsctl start-stream cam0 --size 640x480    another size, while clients read it
+  vsctl start-stream cam0-h264 --from cam0 --bitrate 5M
+  vsctl start-stream cam0-h264 --bitrate 2M  fewer bits from now on
+  vsctl start-stream cam0-small --from cam0 --size 640x360 --format RGB3
   vsctl start-stream cam0 --json | jq -r .stream.socket")]
 pub struct StartStream {
     /// Name of the stream, or of a camera
     name: String,
+
+    /// Make it from this stream: encoded, or with --format or --size converted
+    #[arg(long, value_name = "STREAM")]
+    from: Option<String>,
 
     /// Pixel format: a V4L2 code or a common name, such as NV12, I420, YUYV, BGRx
     #[arg(long, value_name = "FOURCC")]
@@ -40,6 +52,9 @@ pub struct StartStream {
     /// Frames per second: 30, 29.97 or 30000/1001
     #[arg(short, long, visible_short_alias = 'F', value_name = "FPS", value_parser = values::rate)]
     rate: Option<Rate>,
+
+    #[command(flatten)]
+    coding: Coding,
 }
 
 impl StartStream {
@@ -50,6 +65,8 @@ impl StartStream {
             format: self.format.map(|format| format.to_string()),
             size: self.size.map(|size| (size.width, size.height)),
             rate: self.rate.map(|rate| (rate.num, rate.den)),
+            from: self.from,
+            coding: self.coding.options(),
         };
         answer(daemon::call(manager.start_stream(&self.name, &options))).await?;
 

@@ -7,6 +7,7 @@
 pub mod controls;
 pub mod departure;
 pub mod device;
+pub mod encoder;
 pub mod info;
 pub mod metrics;
 pub mod receive;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use vsclient::dbus::{Encoding, RecordingInfo, Summary};
 
+use super::encoder::Encoder;
 use super::some_text;
 use crate::output::{Output, Report};
 use crate::table::{Align, Table};
@@ -21,31 +22,6 @@ pub struct Recording {
     pub dropped: u64,
     pub duration_ns: u64,
     pub bytes: u64,
-}
-
-/// The encoder and its settings.
-#[derive(Debug, Serialize)]
-pub struct Encoder {
-    pub codec: String,
-    pub encoder: String,
-    pub bitrate: u64,
-    pub keyframe_interval_ns: u64,
-    pub width: u32,
-    pub height: u32,
-}
-
-impl Encoder {
-    /// `None` if the daemon has not said anything.
-    pub fn new(encoding: &Encoding) -> Option<Self> {
-        (!encoding.codec.is_empty()).then(|| Self {
-            codec: encoding.codec.clone(),
-            encoder: encoding.encoder.clone(),
-            bitrate: encoding.bitrate,
-            keyframe_interval_ns: encoding.keyframe_interval,
-            width: encoding.width,
-            height: encoding.height,
-        })
-    }
 }
 
 impl Recording {
@@ -91,10 +67,10 @@ pub fn table(recordings: &[Recording], output: &Output) -> String {
         if let Some(error) = &recording.error {
             table.note(error);
         }
-        if let Some(Encoder { encoder, bitrate, width, height, .. }) = &recording.encoding
+        if let Some(encoder) = &recording.encoding
             && output.verbose
         {
-            table.note(format!("{encoder}, {width}x{height}, {}", units::bitrate(*bitrate as f64)));
+            table.note(encoder.text());
         }
     }
     table.text(output.headings())

@@ -7,6 +7,7 @@ use serde::Serialize;
 use vsclient::dbus::{self, ClientInfo, StreamFormat, StreamInfo};
 
 use super::departure::Departure;
+use super::encoder::Encoder;
 use super::{Rate, rate, some_text};
 use crate::latency::Latency;
 use crate::output::{Output, Report};
@@ -32,6 +33,8 @@ pub struct Stream {
     pub from: Option<String>,
     pub socket: Option<String>,
     pub format: Option<Format>,
+    /// The encoder that makes its frames.
+    pub encoding: Option<Encoder>,
     pub adjustments: Vec<String>,
     /// Frames per second as measured; `None` if nobody asked for it.
     pub measured_fps: Option<f64>,
@@ -73,6 +76,7 @@ impl From<&StreamInfo> for Stream {
             from: some_text(&info.from),
             socket: some_text(&info.socket),
             format: Format::new(&info.format),
+            encoding: Encoder::new(&info.encoding),
             adjustments: info.adjustments.clone(),
             measured_fps: None,
             published: counters.published,
@@ -253,6 +257,7 @@ impl Stream {
     /// What does not fit into a row.
     fn details(&self) -> Vec<String> {
         let mut details = Vec::new();
+        details.extend(self.encoding.as_ref().map(|encoder| format!("encoder    {}", encoder.text())));
         details.extend(self.socket.as_ref().map(|socket| format!("socket     {socket}")));
         let [skipped, revoked] = [&self.skipped, &self.revoked].map(units::by_reason);
         details.push(format!("clients    delivered {}, skipped {skipped}, revoked {revoked}", self.delivered));
