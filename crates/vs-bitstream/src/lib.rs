@@ -28,6 +28,7 @@ pub mod h264;
 pub mod h265;
 mod nal;
 mod params;
+mod role;
 mod sample;
 mod vui;
 

@@ -7,63 +7,13 @@
 mod support;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use support::files::{all, assert_same_pictures, make, open, pictures, remux};
 use support::{Succeed, ffmpeg, probe};
 use tempfile::TempDir;
-use vs_bitstream::{NalKind, nal_units};
-use vs_mux::Codec;
 use vs_mux::mp4::Rotation;
 use vs_mux::read::{Movie, OpenMovieError, TrackCodec, Unit};
-
-/// A file that ffmpeg makes of its test picture.
-fn make(folder: &TempDir, name: &str, input: &str, options: &str) -> PathBuf {
-    let path = folder.path().join(name);
-    let mut command = ffmpeg();
-    command.args(["-f", "lavfi", "-i", &format!("testsrc2={input}")]);
-    command.args(options.split_whitespace());
-    if options.contains("libx265") && !options.contains("x265-params") {
-        command.args(["-x265-params", "log-level=none"]);
-    }
-    command.arg(&path).succeed();
-    path
-}
-
-/// The same frames in another file.
-fn remux(from: &Path, name: &str, before: &str, after: &str) -> PathBuf {
-    let path = from.with_file_name(name);
-    let mut command = ffmpeg();
-    command.args(before.split_whitespace()).arg("-i").arg(from).args(["-map", "0:v", "-c", "copy"]);
-    command.args(after.split_whitespace()).arg(&path).succeed();
-    path
-}
-
-fn open(path: &Path) -> Movie<File> {
-    Movie::open(File::open(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn all(movie: &mut Movie<File>) -> Vec<Unit> {
-    std::iter::from_fn(|| movie.next_unit().unwrap()).collect()
-}
-
-/// Checksums of the decoded pictures, in the order they are shown.
-fn pictures(path: &Path) -> Vec<String> {
-    let mut command = ffmpeg();
-    command.args(["-v", "error", "-noautorotate", "-i"]).arg(path).args(["-map", "0:v:0", "-fps_mode", "passthrough"]);
-    let output = command.args(["-f", "framemd5", "-"]).succeed();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
-}
-
-/// What is read decodes to the same pictures.
-fn assert_same_pictures(path: &Path, movie: &Movie<File>, units: &[Unit]) {
-    let bare = path.with_extension(if movie.track().codec == TrackCodec::H264 { "264" } else { "265" });
-    std::fs::write(&bare, units.iter().flat_map(|unit| unit.data.clone()).collect::<Vec<u8>>()).unwrap();
-    let (read, original) = (pictures(&bare), pictures(path));
-    assert!(!original.is_empty());
-    assert_eq!(read, original, "{}", path.display());
-}
 
 /// What is read has the times, keyframes and pictures that ffprobe and ffmpeg find.
 fn assert_read(path: &Path) -> (Movie<File>, Vec<Unit>) {
@@ -158,80 +108,6 @@ fn profiles_sizes_and_slices() {
     }
 }
 
-#[test]
-fn bare_streams() {
-    let folder = TempDir::new().unwrap();
-    let cases = [
-        ("plain.h264", "-c:v libx264 -bf 3 -g 20"),
-        ("slices.h264", "-c:v libx264 -x264-params slices=4 -g 20"),
-        ("delimiters.h264", "-c:v libx264 -x264-params aud=1:keyint=20 -bf 2"),
-        (
-            "slices-delimiters.h264",
-            "-c:v libx264 -x264-params slices=3:aud=1:nal-hrd=vbr -b:v 500k -maxrate 500k -bufsize 1M",
-        ),
-        ("intra.h264", "-c:v libx264 -g 1"),
-        ("baseline.h264", "-c:v libx264 -profile:v baseline -g 20"),
-        ("plain.h265", "-c:v libx265 -preset ultrafast -bf 3 -g 20"),
-        ("slices.h265", "-c:v libx265 -preset ultrafast -x265-params slices=3:log-level=none"),
-        ("delimiters.h265", "-c:v libx265 -preset ultrafast -x265-params aud=1:log-level=none"),
-    ];
-    for (name, options) in cases {
-        let options = format!("{options} -pix_fmt yuv420p");
-        let path = make(&folder, name, "size=320x240:rate=30:duration=2", &options);
-        let mut movie = open(&path);
-        let units = all(&mut movie);
-        let probe = std::process::Command::new("ffprobe")
-            .args(["-v", "error", "-show_entries", "packet=size,flags", "-of", "csv=p=0"])
-            .arg(&path)
-            .succeed();
-        // Which of two pictures a zero between them belongs to is a matter of taste.
-        let found = String::from_utf8(probe.stdout).unwrap();
-        let found: Vec<_> = found.lines().map(|line| line.split_once(',').unwrap()).collect();
-        assert_eq!(units.len(), found.len(), "{name}");
-        for (unit, (size, flags)) in units.iter().zip(found) {
-            assert!(unit.data.len().abs_diff(size.parse().unwrap()) <= 1, "{name}");
-            assert_eq!(unit.keyframe, flags.starts_with('K'), "{name}");
-        }
-        assert!(units.iter().flat_map(|unit| unit.data.clone()).eq(std::fs::read(&path).unwrap()), "{name}");
-        assert_eq!(movie.track().frame_duration_ns, Some(33_333_333), "{name}");
-        assert_eq!((movie.track().width, movie.track().height, units.len()), (320, 240, 60), "{name}");
-        assert!(units.iter().all(|unit| unit.times.is_none() && unit.shown));
-        assert_same_pictures(&path, &movie, &units);
-        movie.rewind();
-        assert!(all(&mut movie) == units);
-    }
-}
-
-/// A stream that says its parameter sets once: each keyframe gets them.
-#[test]
-fn parameter_sets_that_come_once() {
-    let folder = TempDir::new().unwrap();
-    let path = make(&folder, "often.h264", "size=160x120:rate=25:duration=2", "-c:v libx264 -g 10 -pix_fmt yuv420p");
-    let units = all(&mut open(&path));
-    let is_set = |nal: &&[u8]| NalKind::of(Codec::H264, nal).is_parameter_set();
-    let once = units.iter().enumerate().flat_map(|(number, unit)| {
-        let nals = nal_units(&unit.data).filter(|nal| number == 0 || !is_set(nal));
-        nals.flat_map(|nal| [&[0, 0, 1], nal].concat()).collect::<Vec<_>>()
-    });
-    let path = folder.path().join("once.h264");
-    std::fs::write(&path, once.collect::<Vec<_>>()).unwrap();
-    let read = all(&mut open(&path));
-    assert_eq!(read.len(), units.len());
-    assert!(read.iter().zip(&units).all(|(read, unit)| nal_units(&read.data).eq(nal_units(&unit.data))));
-}
-
-#[test]
-fn interlaced_streams_say_so() {
-    let folder = TempDir::new().unwrap();
-    let options = "-c:v libx264 -flags +ildct+ilme -pix_fmt yuv420p";
-    let path = make(&folder, "interlaced.h264", "size=160x128:rate=25:duration=1", options);
-    let mut movie = open(&path);
-    let units = all(&mut movie);
-    assert_same_pictures(&path, &movie, &units);
-    let sps = vs_bitstream::h264::Sps::parse(&movie.track().parameter_sets.sps[0]).unwrap();
-    assert!(!sps.frame_mbs_only);
-}
-
 /// A cut without encoding again: frames before it are needed, but not shown.
 #[test]
 fn edits() {
@@ -272,6 +148,19 @@ fn what_a_track_says() {
     assert_eq!((sps.profile, sps.frame_mbs_only, sps.coded_size, sps.crop), (100, true, (160, 128), [0, 0, 0, 8]));
     assert_eq!(sps.max_reorder_frames, Some(2));
     assert_eq!(sps.reorder_frames(), 2);
+}
+
+#[test]
+fn what_a_track_of_h265_says() {
+    let folder = TempDir::new().unwrap();
+    let options = "-c:v libx265 -preset ultrafast -x265-params bframes=3:log-level=none -pix_fmt yuv420p10le";
+    let track = open(&make(&folder, "made.mp4", "size=178x102:rate=25:duration=1", options)).track().clone();
+    assert_eq!((track.codec, track.width, track.height), (TrackCodec::H265, 178, 102));
+    let sps = vs_bitstream::h265::Sps::parse(&track.parameter_sets.sps[0]).unwrap();
+    assert_eq!((sps.profile(), sps.format.bit_depth_luma, sps.fields), (2, 10, false));
+    assert_eq!((sps.coded_size, sps.crop), ((192, 112), [0, 14, 0, 10]));
+    assert!(sps.max_reorder_pictures.is_some_and(|pictures| (1..=3).contains(&pictures)));
+    assert!(sps.max_dec_pic_buffering > sps.max_reorder_pictures);
 }
 
 #[test]

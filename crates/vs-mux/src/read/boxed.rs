@@ -4,20 +4,17 @@
 use std::io::{Read, Seek};
 use std::num::NonZeroU32;
 
-use super::boxes::{BoxAt, Fields, box_at};
-use super::edit::{Presentation, timescale};
-use super::entry::{Description, MAX_DESCRIPTIONS};
+use super::boxes::BoxAt;
+use super::edit::Presentation;
+use super::entry::Description;
 use super::error::{OpenMovieError, Trouble};
-use super::fragment::{Defaults, FragmentPosition, Fragments};
+use super::fragment::{FragmentPosition, Fragments};
+use super::header::{descriptions, find_moov, fragmented_duration, id_and_rotation, scale_and_duration};
+use super::run::Defaults;
 use super::sample::{Sample, SampleTables, TablePosition};
 use super::source::Source;
 use super::track::Track;
 use crate::mp4::{Rotation, to_ns};
-
-/// Boxes looked at in search of the `moov`. A file with more before it was never finished.
-const MAX_BOXES_BEFORE_MOOV: usize = 65_536;
-/// Most bytes of all sample descriptions together.
-const MAX_STSD: usize = 4 << 20;
 
 /// The frames of one track.
 #[derive(Debug)]
@@ -46,19 +43,6 @@ struct Header {
     moov: BoxAt,
     timescale: NonZeroU32,
     mvex: Option<BoxAt>,
-}
-
-/// The first `moov` of the file.
-pub(super) fn find_moov<F: Read + Seek>(source: &mut Source<F>) -> Result<BoxAt, OpenMovieError> {
-    let mut at = 0;
-    for _ in 0..MAX_BOXES_BEFORE_MOOV {
-        let Some(found) = box_at(source, at, source.length())? else { break };
-        if found.kind == *b"moov" && !found.torn {
-            return Ok(found);
-        }
-        at = found.end;
-    }
-    Err(OpenMovieError::NoMovieHeader)
 }
 
 impl Boxed {
@@ -232,64 +216,4 @@ impl Boxed {
         }
         lead
     }
-}
-
-/// Timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2); the duration is 0 if it is unknown.
-fn scale_and_duration<F: Read + Seek>(source: &mut Source<F>, found: &BoxAt) -> Result<(NonZeroU32, i64), Trouble> {
-    let head: [u8; 32] = found.head(source)?;
-    let wide = head[0] == 1;
-    let mut fields = Fields(&head[if wide { 20 } else { 12 }..]);
-    let scale = timescale(fields, found.start)?;
-    fields.u32();
-    let duration = match fields.length(wide) {
-        duration if !wide && duration == u64::from(u32::MAX) => 0,
-        duration => i64::try_from(duration).unwrap_or(0),
-    };
-    Ok((scale, duration))
-}
-
-/// `mehd`: 8.8.2.
-fn fragmented_duration<F: Read + Seek>(
-    source: &mut Source<F>,
-    mvex: &BoxAt,
-    timescale: NonZeroU32,
-) -> Result<Option<i64>, Trouble> {
-    let Some(mehd) = mvex.find(source, b"mehd")? else { return Ok(None) };
-    let head: [u8; 12] = mehd.head(source)?;
-    let ticks = i64::try_from(Fields(&head[4..]).length(head[0] == 1)).unwrap_or(0);
-    Ok((ticks > 0).then(|| to_ns(ticks, timescale)))
-}
-
-/// `tkhd`: 8.3.2.
-fn id_and_rotation<F: Read + Seek>(source: &mut Source<F>, tkhd: &BoxAt) -> Result<(u32, Rotation), Trouble> {
-    let head: [u8; 88] = tkhd.head(source)?;
-    let wide = head[0] == 1;
-    let id = Fields(&head[if wide { 20 } else { 12 }..]).u32();
-    let mut fields = Fields(&head[if wide { 52 } else { 40 }..]);
-    let [a, b, _, c, d] = [(); 5].map(|()| fields.i32().signum());
-    let rotation = match (a, b, c, d) {
-        (0, 1, -1, 0) => Rotation::Clockwise90,
-        (-1, 0, 0, -1) => Rotation::Half,
-        (0, -1, 1, 0) => Rotation::Clockwise270,
-        _ => Rotation::None,
-    };
-    Ok((id, rotation))
-}
-
-/// `stsd`: 8.5.2. There is a first, and all must be of its codec.
-fn descriptions<F: Read + Seek>(
-    source: &mut Source<F>,
-    stbl: &BoxAt,
-) -> Result<(Description, Vec<Description>), OpenMovieError> {
-    const NONE: &str = "a track does not say how it is coded (`stsd`)";
-    let stsd = stbl.need(source, b"stsd", NONE)?;
-    let bytes = source.read_range(stsd.body, stsd.end, MAX_STSD)?;
-    let entries = Fields(bytes.get(8..).unwrap_or(&[])).boxes().take(MAX_DESCRIPTIONS);
-    let mut read = entries.map(|(kind, entry)| Description::read(kind, entry));
-    let first = read.next().ok_or(Trouble::broken(NONE, stsd.start))??;
-    let more = read.collect::<Result<Vec<_>, _>>()?;
-    if more.iter().any(|description| description.codec != first.codec) {
-        return Err(Trouble::broken("a track is of two codecs", stsd.start).into());
-    }
-    Ok((first, more))
 }

@@ -4,8 +4,8 @@
 use std::io::{Read, Seek};
 use std::num::NonZeroU32;
 
-use super::boxes::{BoxAt, Fields};
-use super::error::{OpenMovieError, Trouble};
+use super::boxes::BoxAt;
+use super::error::OpenMovieError;
 use super::sample::Sample;
 use super::source::Source;
 use super::table::Table;
@@ -109,9 +109,4 @@ impl Presentation {
     fn ns(&self, ticks: i64) -> i64 {
         to_ns(ticks, self.timescale)
     }
-}
-
-/// A timescale, which nothing can be counted in if it is 0.
-pub(super) fn timescale(mut fields: Fields<'_>, at: u64) -> Result<NonZeroU32, Trouble> {
-    NonZeroU32::new(fields.u32()).ok_or(Trouble::broken("a timescale is 0", at))
 }
