@@ -10,6 +10,7 @@ mod errors;
 mod hostile;
 mod introspection;
 mod isolation;
+mod made;
 mod metrics;
 mod on_demand;
 mod receive;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use vs_ipc::wire::StreamState;
@@ -121,6 +122,13 @@ impl StreamEntry {
 
     pub(super) fn state(&self) -> StreamState {
         self.status.borrow().state
+    }
+
+    /// Whether it runs, now or soon.
+    pub(super) async fn runs_within(&self, grace: Duration) -> bool {
+        let mut status = self.status();
+        let runs = status.wait_for(|status| status.state == StreamState::Running);
+        tokio::time::timeout(grace, runs).await.is_ok_and(|runs| runs.is_ok())
     }
 
     /// The same as a word, one of [`STATES`](crate::stream::handle::STATES).

@@ -14,12 +14,15 @@ use super::plan::OnFailure;
 use super::{Control, ControlError, StreamEntry};
 use crate::recording::{RecordError, RecordOptions, Recording};
 use crate::rendition::{Coding, Wishes};
-use crate::stream::StreamHandle;
 use crate::stream::spec::{SourceSpec, Wanted};
 
 /// How long recordings may take to be completed when the daemon ends. systemd's default
 /// patience for a stopping unit is 90 s.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a stream may take to run that somebody else has just opened: what it is made from must
+/// be opened first, too.
+const OPENING_GRACE: Duration = Duration::from_secs(2);
 
 impl Control {
     /// Waits for the recordings of a stream that has stopped.
@@ -42,15 +45,19 @@ impl Control {
         options: RecordOptions,
     ) -> Result<(u64, Arc<Recording>), ControlError> {
         let entry = self.stream(name)?;
-        let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(name.to_owned()))?;
+        if entry.handle().is_none() {
+            return Err(ControlError::NotRunning(name.to_owned()));
+        }
+        let (entry, coding) = self.recorded(&entry, &options.coding)?;
+        let from = &entry.spec.name;
+        let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
         if entry.is_unused() {
             // What is known to be missing is said at once.
             self.plan(&entry, &Wanted::default(), None, OnFailure::Stop)?;
-        } else if entry.state() != StreamState::Running {
+        } else if !entry.runs_within(OPENING_GRACE).await {
             return Err(entry.no_frames());
         }
-        let (from, handle, coding) = self.recorded(&entry, handle, &options.coding)?;
-        let recording = Recording::begin(&self.renditions, &from, &handle, file, coding, options).await;
+        let recording = Recording::begin(&self.renditions, from, &handle, file, coding, options).await;
         let recording = Arc::new(recording.map_err(|error| match error {
             RecordError::File(_) => ControlError::BadFile(error.to_string()),
             RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
@@ -63,15 +70,10 @@ impl Control {
 
     /// What is recorded for an entry, and how: of a coded stream what it is made from, encoded as
     /// it is.
-    fn recorded(
-        &self,
-        entry: &StreamEntry,
-        handle: Arc<StreamHandle>,
-        wishes: &Wishes,
-    ) -> Result<(String, Arc<StreamHandle>, Coding), ControlError> {
+    fn recorded(&self, entry: &Arc<StreamEntry>, wishes: &Wishes) -> Result<(Arc<StreamEntry>, Coding), ControlError> {
         let SourceSpec::Coded { from, .. } = &entry.spec.source else {
             let coding = wishes.over(&Coding::default()).map_err(ControlError::BadFormat)?;
-            return Ok((entry.spec.name.clone(), handle, coding));
+            return Ok((Arc::clone(entry), coding));
         };
         let coding = entry.coding().unwrap_or_default();
         if wishes.over(&coding).map_err(ControlError::BadFormat)? != coding {
@@ -81,8 +83,7 @@ impl Control {
                 entry.spec.name
             )));
         }
-        let raw = self.stream(from)?.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
-        Ok((from.clone(), raw, coding))
+        Ok((self.stream(from)?, coding))
     }
 
     /// Forgets a recording that has ended.
