@@ -226,3 +226,6 @@ impl Encoder for Bridge {
         self.encoder.reconfigure(changes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,8 +60,9 @@ impl V4l2Encoder {
             link = open(link.close(), quality_by)?;
         }
         let settings = Settings::of(config.codec, wanted, |control| link.session().control(control));
-        let interval = settings.gop.unwrap_or(config.keyframe_interval.frames(input.rate));
-        let largest = link.session().format().map_or(0, |format| format.planes[0].size);
+        let keyframes = Keyframes::new(config, input.rate, settings.gop, link.session().forces_keyframes());
+        let planes = link.session().format().map(|format| format.planes);
+        let largest = planes.and_then(|planes| planes.first().copied()).map_or(0, |plane| plane.size);
         let effective = Effective {
             backend: BackendKind::V4l2,
             name: name_of(device),
@@ -73,19 +74,13 @@ impl V4l2Encoder {
             color: input.color,
             rotation: input.rotation,
             rate_control: settings.rate_control,
-            keyframe_interval: interval,
+            keyframe_interval: settings.gop.or(keyframes.own).unwrap_or(NonZeroU32::MIN),
             profile: settings.profile,
             level: settings.level,
             b_frames: settings.b_frames,
             threads: 0,
             parameter_sets: Arc::from([]),
             largest_access_unit: largest.saturating_add(LARGEST_HEADERS),
-        };
-        let keyframes = Keyframes {
-            by_name: link.session().forces_keyframes(),
-            next: false,
-            own: settings.gop.is_none().then_some(interval),
-            since: 0,
         };
         let times = Times::new(settings.b_frames, input.rate);
         let headers = Headers::new(config.codec);
@@ -123,8 +118,7 @@ impl V4l2Encoder {
             }
         };
         let bytes = view.payload();
-        let is_picture = matches!(self.effective.codec, FourCc::JPEG | FourCc::MJPEG);
-        let is_flagged = is_picture || frame.meta().flags.contains(FrameFlags::KEYFRAME);
+        let is_flagged = self.keyframes.all || frame.meta().flags.contains(FrameFlags::KEYFRAME);
         let keyframe = is_flagged || self.headers.as_ref().is_some_and(|headers| headers.is_keyframe(bytes));
         let has_sets = keyframe && self.learn(bytes);
         let data = match &self.headers {
@@ -159,6 +153,7 @@ impl V4l2Encoder {
             let interval = interval.frames(self.input.rate);
             match &mut self.keyframes.own {
                 Some(own) => *own = interval,
+                None if self.keyframes.all => {}
                 None => self.set(&[(EncoderControl::Gop, i64::from(interval.get()))])?,
             }
         }
@@ -250,7 +245,8 @@ impl Encoder for V4l2Encoder {
             let _ = self.set(&options::rate_controls(before.codec, before.rate_control, by));
             self.keyframes.own = own;
         }
-        self.refresh(changes.rate_control.unwrap_or(before.rate_control));
+        let wanted = changes.rate_control.filter(|_| changed.is_ok());
+        self.refresh(wanted.unwrap_or(before.rate_control));
         Ok(changed?)
     }
 }
@@ -258,6 +254,8 @@ impl Encoder for V4l2Encoder {
 /// When a keyframe is due that the device does not make by itself.
 #[derive(Debug)]
 struct Keyframes {
+    /// Every picture is one.
+    all: bool,
     /// Whether the device can be told which picture it is; else it has to begin anew.
     by_name: bool,
     /// The next picture is to be one.
@@ -269,8 +267,16 @@ struct Keyframes {
 }
 
 impl Keyframes {
+    /// For a device that makes one every `gop` pictures, or knows no such setting.
+    fn new(config: &EncoderConfig, rate: Rate, gop: Option<NonZeroU32>, by_name: bool) -> Self {
+        let all = matches!(config.codec, FourCc::JPEG | FourCc::MJPEG);
+        let own = (gop.is_none() && !all).then(|| config.keyframe_interval.frames(rate));
+        Self { all, by_name, next: false, own, since: 0 }
+    }
+
     fn is_due(&self) -> bool {
-        self.next || self.own.is_some_and(|interval| self.since >= interval.get())
+        let is_wanted = self.next || self.own.is_some_and(|interval| self.since >= interval.get());
+        is_wanted && !self.all
     }
 
     fn submitted(&mut self, keyframe: bool) {
@@ -321,6 +327,7 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::KeyframeInterval;
 
     #[test]
     fn decoding_times_rise_and_come_before_presentation() {
@@ -340,7 +347,9 @@ mod tests {
 
     #[test]
     fn a_device_without_intervals_is_told_each_keyframe() {
-        let mut keyframes = Keyframes { by_name: true, next: false, own: NonZeroU32::new(3), since: 0 };
+        let three = NonZeroU32::new(3).map_or_else(Default::default, KeyframeInterval::Frames);
+        let config = EncoderConfig { keyframe_interval: three, ..EncoderConfig::default() };
+        let mut keyframes = Keyframes::new(&config, Rate::UNKNOWN, None, true);
         let mut due = |forced: bool| {
             keyframes.next |= forced;
             let due = keyframes.is_due();

@@ -103,6 +103,8 @@ pub(super) struct Link {
     reaches_memory: bool,
     /// What a device that was opened again is to be given once more.
     again: VecDeque<(u64, Input)>,
+    /// How often it is to be drained after that.
+    drains_again: usize,
     drains: VecDeque<Drain>,
     failure: Option<BackendError>,
     /// Repairs since the last output.
@@ -125,6 +127,7 @@ impl Link {
             tokens: 0,
             reaches_memory: false,
             again: VecDeque::new(),
+            drains_again: 0,
             drains: VecDeque::new(),
             failure: None,
             repairs: 0,
@@ -190,8 +193,8 @@ impl Link {
         if self.session.imports() && !self.can_import(frame) {
             if !self.sent.is_empty() {
                 return Err(SubmitError::Format {
-                    expected: "pictures in DmaBufs that all have the same strides".to_owned(),
-                    got: format!("one that lies in a {:?} with others", frame.buffer().kind()),
+                    expected: "pictures in DmaBufs of one layout".to_owned(),
+                    got: "one that lies elsewhere, or otherwise".to_owned(),
                 });
             }
             self.copy_from_now_on("pictures do not come in DmaBufs of one layout")?;
@@ -237,6 +240,7 @@ impl Link {
         self.request.copying();
         let kept = self.sent.iter_mut().filter_map(|(token, sent)| Some((*token, sent.kept.take()?)));
         self.again = kept.collect();
+        self.drains_again = self.drains.len();
         if let Err(error) = self.reopen() {
             let failure = self.error(self.request.doing(), error.to_string());
             return Err(self.failure.insert(failure).clone());
@@ -259,10 +263,10 @@ impl Link {
             && let Some((token, input)) = self.again.pop_front()
         {
             // A session that has failed says so, and everything in `sent` is accounted for.
-            let taken = self.session.submit(token, input);
-            if self.again.is_empty() && taken.is_ok() {
-                self.drains.iter().for_each(|_| self.session.drain());
-            }
+            let _ = self.session.submit(token, input);
+        }
+        if self.again.is_empty() {
+            (0..std::mem::take(&mut self.drains_again)).for_each(|_| self.session.drain());
         }
     }
 
@@ -287,6 +291,8 @@ impl Link {
         self.drains.push_back(purpose);
         if self.again.is_empty() {
             self.session.drain();
+        } else {
+            self.drains_again += 1;
         }
     }
 
@@ -296,6 +302,7 @@ impl Link {
         }
         self.sent.clear();
         self.again.clear();
+        self.drains_again = 0;
         self.drains.clear();
         self.session.flush();
         Ok(())
