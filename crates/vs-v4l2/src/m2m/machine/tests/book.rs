@@ -61,6 +61,22 @@ fn an_encoder_begins_with_the_coded_format() {
 }
 
 #[test]
+fn after_a_drain_an_encoder_is_reset_and_not_told_to_go_on() {
+    let mut rig = Rig::new(Role::Encoder, &[Fault::NoStart], 9, 0);
+    for _ in 0..3 {
+        rig.feed(3);
+        rig.drain();
+        rig.settle();
+    }
+    assert_eq!((rig.done.len(), rig.drained, rig.fake.tripped), (9, 3, 0));
+    // Also if everything had come out before.
+    rig.machine.drain(rig.now);
+    let given = commands(&mut rig);
+    assert_eq!(given.first(), Some(&Command::StreamOff(Side::Capture)));
+    assert_eq!(given.last(), Some(&Command::StreamOn(Side::Capture)));
+}
+
+#[test]
 fn drains_of_0_and_1_and_300_inputs_answer_every_one() {
     for role in ROLES {
         for count in [0, 1, 300] {
