@@ -415,8 +415,8 @@ impl Probe {
     fn unplug(&self) -> Outcome<()> {
         let camera = self.camera(CpuMemory::Memfd)?;
         let mut encoder = self.encoder()?;
-        println!("{}", json!({ "encodes": &encoder.effective().name }));
         let mut accounts = Accounts::default();
+        let mut encodes = false;
         for serial in 0.. {
             let frame = camera.frame(serial)?;
             loop {
@@ -424,6 +424,10 @@ impl Probe {
                     let Accounts { open, done, lost } = accounts;
                     println!("{}", json!({ "failed": failure.to_string(), "done": done, "lost": lost }));
                     return expect("inputs that are not accounted for", open.len(), 0);
+                }
+                // Whoever waits for this line unplugs it now.
+                if accounts.done > 0 && !std::mem::replace(&mut encodes, true) {
+                    println!("{}", json!({ "encodes": &encoder.effective().name }));
                 }
                 match encoder.submit(&frame, tag(serial)) {
                     Ok(()) => break accounts.open.push(tag(serial)),
