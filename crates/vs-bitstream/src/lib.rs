@@ -27,6 +27,7 @@ mod format;
 pub mod h264;
 pub mod h265;
 mod nal;
+pub mod order;
 mod params;
 mod role;
 mod sample;

@@ -99,9 +99,47 @@ impl Colorimetry {
     }
 }
 
+impl H273 {
+    /// What is nearest to it in V4L2's numbers; 0 where it is unspecified or V4L2 has none.
+    #[must_use]
+    pub const fn colorimetry(self) -> Colorimetry {
+        Colorimetry {
+            colorspace: match self.primaries {
+                1 => REC709,
+                5 => BT470_625,
+                6 | 7 => SMPTE170M,
+                9 => BT2020,
+                _ => 0,
+            },
+            transfer: match self.transfer {
+                1 | 6 | 14 | 15 => XFER_709,
+                13 => XFER_SRGB,
+                16 => XFER_SMPTE2084,
+                _ => 0,
+            },
+            encoding: match self.matrix {
+                1 => ENC_709,
+                5 | 6 => ENC_601,
+                9 => ENC_BT2020,
+                _ => 0,
+            },
+            quantization: if self.full_range { FULL_RANGE } else { LIM_RANGE },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_points_come_back() {
+        for color in [Colorimetry::BT601, Colorimetry::BT709] {
+            assert_eq!(color.h273().colorimetry(), color);
+        }
+        let unknown = H273 { primaries: 2, transfer: 2, matrix: 2, full_range: false };
+        assert_eq!(unknown.colorimetry().h273(), unknown);
+    }
 
     #[test]
     fn defaults_follow_the_colorspace() {

@@ -6,6 +6,7 @@
 //! has the rule). A slot taken for writing belongs to the writer alone; finishing it makes a
 //! frame, dropping it puts it back unseen.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,9 +55,18 @@ pub struct CpuPool {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    came_home: Option<Hook>,
+}
+
+/// What is called after a buffer has come home, by whichever thread brought it: it must not block.
+pub type Hook = Box<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -95,6 +105,9 @@ impl Shared {
 impl Home for Shared {
     fn take_back(&self, slot: u32) {
         self.lock().free.push(slot);
+        if let Some(hook) = &self.came_home {
+            hook();
+        }
     }
 }
 
@@ -104,8 +117,33 @@ impl CpuPool {
     /// # Errors
     /// [`MemoryError`] if the first buffers cannot be had.
     pub fn new(format: Arc<Format>, memory: CpuMemory, initial: usize, max: usize) -> Result<Self, MemoryError> {
+        Self::build(format, memory, initial, max, None)
+    }
+
+    /// As [`new`](Self::new), for a writer that waits for its pictures to come home: `came_home` is
+    /// called whenever one could be [acquired](Self::acquire) again.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_hook(
+        format: Arc<Format>,
+        memory: CpuMemory,
+        initial: usize,
+        max: usize,
+        came_home: Hook,
+    ) -> Result<Self, MemoryError> {
+        Self::build(format, memory, initial, max, Some(came_home))
+    }
+
+    fn build(
+        format: Arc<Format>,
+        memory: CpuMemory,
+        initial: usize,
+        max: usize,
+        came_home: Option<Hook>,
+    ) -> Result<Self, MemoryError> {
         let state = State { slots: Vec::new(), holes: Vec::new(), free: Vec::new(), spares: Spares::new(initial, max) };
-        let pool = Self { format, memory, shared: Arc::new(Shared { state: Mutex::new(state) }) };
+        let pool = Self { format, memory, shared: Arc::new(Shared { state: Mutex::new(state), came_home }) };
         for _ in 0..initial {
             pool.add_slot()?;
         }
@@ -299,6 +337,8 @@ impl Drop for WriteSlot {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::{FourCc, Rate};
 
@@ -342,6 +382,19 @@ mod tests {
         assert_eq!(other.map().unwrap().plane(0).unwrap().data[0], 7);
         drop(other);
         assert!(pool.acquire().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_waiting_writer_is_told_when_a_buffer_is_there_again() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let format = Format::packed(FourCc::NV12, 64, 32, Rate::fps(30)).unwrap();
+        let hook = Box::new(move || _ = counted.fetch_add(1, Ordering::SeqCst));
+        let pool = CpuPool::with_hook(Arc::new(format), CpuMemory::Memfd, 1, 1, hook).unwrap();
+        let frame = pool.acquire().unwrap().unwrap().finish(FrameMeta::default()).unwrap();
+        assert_eq!((calls.load(Ordering::SeqCst), pool.available()), (0, 0));
+        drop(frame);
+        assert_eq!((calls.load(Ordering::SeqCst), pool.available()), (1, 1));
     }
 
     #[test]

@@ -61,6 +61,12 @@ fn open_device(
     Ok(Box::new(converter.because(why)))
 }
 
+#[cfg(feature = "software-h264")]
+fn open_software(input: &Format, config: &ConverterConfig, why: String) -> Result<Box<dyn Converter>, OpenError> {
+    Ok(Box::new(crate::software::SoftwareConverter::open(input, config)?.because(why)))
+}
+
+#[cfg(not(feature = "software-h264"))]
 fn open_software(input: &Format, config: &ConverterConfig, _: String) -> Result<Box<dyn Converter>, OpenError> {
     Err(OpenError::NoConverter { from: input.fourcc, to: config.fourcc.unwrap_or(input.fourcc) })
 }

@@ -45,6 +45,12 @@ fn open_device(
     Ok(Box::new(decoder.because(why)))
 }
 
+#[cfg(feature = "software-h264")]
+fn open_software(config: &DecoderConfig, why: String) -> Result<Box<dyn Decoder>, OpenError> {
+    Ok(Box::new(crate::software::SoftwareDecoder::open(config)?.because(why)))
+}
+
+#[cfg(not(feature = "software-h264"))]
 fn open_software(config: &DecoderConfig, _: String) -> Result<Box<dyn Decoder>, OpenError> {
     Err(OpenError::NoSoftware { codec: config.codec })
 }

@@ -93,6 +93,18 @@ pub enum OpenError {
         /// Who was asked, in this order.
         refusals: Vec<Refusal>,
     },
+    /// Software decodes the codec, but not what the parameter sets describe.
+    #[error("the software decoder cannot decode {reason}")]
+    Stream {
+        /// What it is, and what can be decoded.
+        reason: String,
+    },
+    /// Software does not convert these pictures.
+    #[error("the software converter does not make {reason}")]
+    Conversion {
+        /// What into what, and what is possible.
+        reason: String,
+    },
     /// The session does not want to.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -145,7 +145,7 @@ fn codecs(
 /// The codecs that software decodes here.
 #[must_use]
 pub fn decodable() -> &'static [FourCc] {
-    &[]
+    if cfg!(feature = "software-h264") { &[FourCc::H264] } else { &[] }
 }
 
 /// The pixel formats that software encodes.

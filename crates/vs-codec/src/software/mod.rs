@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! H.264 on the CPU.
+//! H.264 on the CPU, and pictures made into others.
 //!
 //! openh264 encodes a picture within the call and reorders nothing, so that every picture
 //! that is submitted can be received at once.
 
+mod converter;
+mod decoder;
+mod fill;
 mod openh264;
+mod openh264_decoder;
+mod outbox;
 mod picture;
+mod reorder;
+mod scale;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -24,8 +31,10 @@ use crate::open::{BackendKind, OpenError};
 use crate::session::{BackendError, FrameTag, Output, Session, SubmitError};
 
 use openh264::{Coded, Openh264, Settings};
-use picture::Converter;
+use picture::Converter as ToI420;
 
+pub(crate) use converter::SoftwareConverter;
+pub(crate) use decoder::SoftwareDecoder;
 pub(crate) use picture::INPUTS;
 
 /// Access units that wait to be received before `submit` refuses: a caller that never
@@ -48,7 +57,7 @@ pub(crate) struct SoftwareH264 {
     settings: Settings,
     /// What it was opened for.
     input: Format,
-    converter: Converter,
+    converter: ToI420,
     effective: Effective,
     waiting: VecDeque<AccessUnit>,
     draining: bool,
@@ -57,7 +66,7 @@ pub(crate) struct SoftwareH264 {
 impl SoftwareH264 {
     pub(crate) fn open(input: &Format, config: &EncoderConfig) -> Result<Self, OpenError> {
         let &Format { fourcc, width, height, rate, modifier, .. } = input;
-        let converter = Converter::new(input).ok_or(OpenError::Input { fourcc })?;
+        let converter = ToI420::new(input).ok_or(OpenError::Input { fourcc })?;
         if modifier != MODIFIER_LINEAR {
             return Err(OpenError::Modifier { modifier });
         }

@@ -21,10 +21,10 @@ use crate::session::BackendError;
 const MIN_DIMENSION: u32 = 16;
 
 /// `MAX_MBS_PER_FRAME`: what level 5.2 allows.
-const MAX_MACROBLOCKS: u32 = 36864;
+pub(super) const MAX_MACROBLOCKS: u32 = 36864;
 
 /// ITU-T H.264, A.3.1: the square of a side may not exceed eight times that.
-const MAX_DIMENSION: u32 = 543 * 16;
+pub(super) const MAX_DIMENSION: u32 = 543 * 16;
 
 /// `MAX_FRAME_RATE`: rate control reckons with no more. Faster pictures get a target that is
 /// smaller in proportion, so that the seconds come out right.

@@ -36,11 +36,11 @@ pub(crate) const INPUTS: &[FourCc] = &[
 
 /// From this height on, RGB becomes Rec. 709, below it BT.601: what players take a picture
 /// for that does not say.
-const HD_HEIGHT: u32 = 720;
+pub(super) const HD_HEIGHT: u32 = 720;
 
 /// How the bytes of a picture become planes.
 #[derive(Clone, Copy)]
-enum Layout {
+pub(super) enum Layout {
     /// Planes 1 and 2 are Cb and Cr, or the other way round.
     Planar { swapped: bool },
     /// Plane 1 has Cb and Cr in turn, or the other way round; as many rows as luma, or half.
@@ -53,7 +53,7 @@ enum Layout {
     Rgb(FromRgb),
 }
 
-type FromRgb = fn(
+pub(super) type FromRgb = fn(
     &mut YuvPlanarImageMut<'_, u8>,
     &[u8],
     u32,
@@ -63,7 +63,7 @@ type FromRgb = fn(
 ) -> Result<(), YuvError>;
 
 impl Layout {
-    fn of(fourcc: FourCc) -> Option<Self> {
+    pub(super) fn of(fourcc: FourCc) -> Option<Self> {
         Some(match fourcc {
             FourCc::YUV420 | FourCc::YUV420M => Self::Planar { swapped: false },
             FourCc::YVU420 => Self::Planar { swapped: true },
