@@ -104,7 +104,7 @@ impl SoftwareConverter {
             let known = INPUTS.iter().map(FourCc::to_string).collect::<Vec<_>>().join(", ");
             refuse(format!("{to} of {}: it makes each of {known} into any other of them", input.fourcc))
         })?;
-        let format = Format::packed(to, width, height, input.rate).map_err(|error| refuse(error.to_string()))?;
+        let format = Format::packed(to, width, height, input.rate).map_err(|error| refuse(format!("that: {error}")))?;
         let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height);
         if pixels(width, height).max(pixels(input.width, input.height)) > MAX_PIXELS {
             return Err(refuse(format!(
