@@ -8,7 +8,8 @@
 //! `book` of leases decides who may have what, and knows neither sockets nor time.
 //!
 //! `docs/protocol.md` specifies the messages; [`wire`] is that page as types. [`vsl`] is the
-//! protocol of libvideostream 2.x, for its programs.
+//! protocol of libvideostream 2.x, for its programs. [`exchange`] is how two processes lend frames
+//! to each other, none of which is ever skipped (`docs/codec-sessions.md`).
 //!
 //! The crate knows [`vs_frame`] only. Where frames come from is nobody's business here.
 
@@ -17,9 +18,11 @@
 #[cfg(feature = "host")]
 pub mod book;
 pub mod client;
+pub mod exchange;
 pub mod histogram;
 #[cfg(feature = "host")]
 pub mod host;
+mod record;
 mod unlock_page;
 pub mod vsl;
 pub mod wire;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The buffers whose descriptors this client has.
+//! The buffers of another process whose descriptors this one has.
 //!
-//! A buffer is imported when its descriptors arrive and forgotten when the host retires it;
+//! A buffer is imported when its descriptors arrive and forgotten when its owner retires it;
 //! frames in hand keep theirs. The format is checked against a buffer once, not for each
 //! frame: the table remembers which buffers the current format fits.
 
@@ -11,16 +11,47 @@ use vs_frame::{Buffer, Format, Memory, MemoryKind};
 
 use super::socket::Descriptors;
 use super::{ProtocolError, ReceiveError};
+use crate::wire::exchange::Lend;
 use crate::wire::{FrameEvent, Message, WireError};
 
 /// The most buffers a client keeps for one connection. A host has as many as its source,
 /// 32 at most with V4L2's older drivers, some spares, and for a moment those of the format
 /// before; the bound keeps a mad host from using up this process's descriptors.
-pub(super) const MAX_BUFFERS: usize = 256;
+pub(crate) const MAX_BUFFERS: usize = 256;
 
-/// Buffers by the host's numbers. There are few, so a search is faster than a hash.
-#[derive(Debug, Default)]
-pub(super) struct Buffers(Vec<Entry>);
+/// Buffers by their owner's numbers. There are few, so a search is faster than a hash.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    entries: Vec<Entry>,
+    max: usize,
+}
+
+/// What a message says of a frame's buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced {
+    kind: u16,
+    /// Number of the frame, for messages.
+    serial: u64,
+    /// Number of the buffer.
+    buffer: u64,
+    memories: u8,
+    memory_kind: u8,
+    fds: u8,
+}
+
+impl From<&FrameEvent> for Announced {
+    fn from(event: &FrameEvent) -> Self {
+        let &FrameEvent { serial, buffer, memories, memory_kind, fds, .. } = event;
+        Self { kind: FrameEvent::KIND, serial: serial.get(), buffer: buffer.get(), memories, memory_kind, fds }
+    }
+}
+
+impl From<&Lend> for Announced {
+    fn from(lend: &Lend) -> Self {
+        let &Lend { number, buffer, memories, memory_kind, fds, .. } = lend;
+        Self { kind: Lend::KIND, serial: number.get(), buffer: buffer.get(), memories, memory_kind, fds }
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -31,35 +62,40 @@ struct Entry {
 }
 
 impl Buffers {
+    /// None yet, and at most `max`.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { entries: Vec::new(), max }
+    }
+
     /// A new format is in force: nothing has been checked against it.
-    pub(super) fn format_changed(&mut self) {
-        self.0.iter_mut().for_each(|entry| entry.fits = false);
+    pub(crate) fn format_changed(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.fits = false);
     }
 
     /// Forgets a buffer.
-    pub(super) fn retire(&mut self, number: u64) {
-        self.0.retain(|entry| entry.number != number);
+    pub(crate) fn retire(&mut self, number: u64) {
+        self.entries.retain(|entry| entry.number != number);
     }
 
     /// The buffer of a frame, imported if it came with the frame, and fit for the format.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         &mut self,
-        event: &FrameEvent,
+        announced: Announced,
         descriptors: Descriptors,
         format: &Format,
     ) -> Result<Arc<Buffer>, ReceiveError> {
-        let (number, serial) = (event.buffer.get(), event.serial.get());
-        let known = self.0.iter().position(|entry| entry.number == number);
+        let Announced { buffer: number, serial, .. } = announced;
+        let known = self.entries.iter().position(|entry| entry.number == number);
         let entry = match known {
             // Descriptors of a buffer that is known already are closed unseen.
-            Some(index) => &mut self.0[index],
-            None if event.fds == 0 => return Err(ProtocolError::UnknownBuffer { serial, buffer: number }.into()),
-            None if self.0.len() >= MAX_BUFFERS => return Err(ProtocolError::TooManyBuffers(MAX_BUFFERS).into()),
+            Some(index) => &mut self.entries[index],
+            None if announced.fds == 0 => return Err(ProtocolError::UnknownBuffer { serial, buffer: number }.into()),
+            None if self.entries.len() >= self.max => return Err(ProtocolError::TooManyBuffers(self.max).into()),
             None => {
-                let buffer = Arc::new(import(event, descriptors)?);
-                self.0.push(Entry { number, buffer, fits: false });
-                let last = self.0.len() - 1;
-                &mut self.0[last]
+                let buffer = Arc::new(import(announced, descriptors)?);
+                self.entries.push(Entry { number, buffer, fits: false });
+                let last = self.entries.len() - 1;
+                &mut self.entries[last]
             }
         };
         if !entry.fits {
@@ -67,14 +103,24 @@ impl Buffers {
             checked.map_err(|source| ProtocolError::Format { serial, source })?;
             entry.fits = true;
         }
+        if usize::from(announced.memories) != entry.buffer.memories().len() {
+            return Err(ProtocolError::Wire(announced.impossible("number of memories")).into());
+        }
         Ok(entry.buffer.clone())
     }
 }
 
-fn import(event: &FrameEvent, descriptors: Descriptors) -> Result<Buffer, ReceiveError> {
-    let impossible = |field| ProtocolError::Wire(WireError::Field { kind: FrameEvent::KIND, field });
-    let (serial, expected, received) = (event.serial.get(), usize::from(event.fds), descriptors.count);
-    if event.fds != event.memories {
+impl Announced {
+    fn impossible(self, field: &'static str) -> WireError {
+        WireError::Field { kind: self.kind, field }
+    }
+}
+
+fn import(announced: Announced, descriptors: Descriptors) -> Result<Buffer, ReceiveError> {
+    let impossible = |field| ProtocolError::Wire(announced.impossible(field));
+    let Announced { serial, fds, memories, memory_kind, .. } = announced;
+    let (expected, received) = (usize::from(fds), descriptors.count);
+    if fds != memories {
         return Err(impossible("number of descriptors").into());
     }
     if received < expected {
@@ -84,7 +130,7 @@ fn import(event: &FrameEvent, descriptors: Descriptors) -> Result<Buffer, Receiv
             ProtocolError::MissingDescriptors { serial, expected, received }.into()
         });
     }
-    let kind = match event.memory_kind {
+    let kind = match memory_kind {
         0 => MemoryKind::Memfd,
         1 => MemoryKind::DmaBuf,
         _ => return Err(impossible("memory kind").into()),

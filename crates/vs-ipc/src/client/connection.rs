@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use vs_frame::clock::monotonic_ns;
 use vs_frame::{Buffer, Format, FrameFlags, FrameMeta};
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, MAX_BUFFERS};
 use super::frame::{Contents, ReceivedFrame, Skipped};
 use super::held::Held;
 use super::incoming::{Goodbye, Incoming, LockReply, StreamStatus};
@@ -44,7 +44,7 @@ enum Step {
 
 impl Connection {
     pub(super) fn new(link: Link, inbox: Inbox, session: Session, status: StreamStatus) -> Self {
-        let (buffers, held) = (Buffers::default(), Held::default());
+        let (buffers, held) = (Buffers::new(MAX_BUFFERS), Held::default());
         Self { link: Arc::new(link), inbox, session, status, format: None, buffers, held }
     }
 
@@ -232,7 +232,7 @@ impl Connection {
             Some((number, format)) if *number == event.format.get() => format.clone(),
             _ => return Err(ProtocolError::UnknownFormat { serial, format: event.format.get() }.into()),
         };
-        let buffer = self.buffers.resolve(event, descriptors, &format)?;
+        let buffer = self.buffers.resolve(event.into(), descriptors, &format)?;
         let meta = meta(event, &buffer)?;
         let contents = Contents {
             buffer,
@@ -254,9 +254,6 @@ fn parse<M: Message>(record: &[u8]) -> Result<&M, ProtocolError> {
 fn meta(event: &FrameEvent, buffer: &Buffer) -> Result<FrameMeta, ProtocolError> {
     let serial = event.serial.get();
     let bytes_used = event.bytes_used.map(zerocopy::little_endian::U32::get);
-    if usize::from(event.memories) != buffer.memories().len() {
-        return Err(WireError::Field { kind: FrameEvent::KIND, field: "number of memories" }.into());
-    }
     for (memory, (held, bytes_used)) in buffer.memories().iter().zip(bytes_used).enumerate() {
         if u64::from(bytes_used) > held.len() {
             return Err(ProtocolError::BytesUsed { serial, memory, bytes_used, len: held.len() });

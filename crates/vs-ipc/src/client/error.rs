@@ -146,8 +146,8 @@ pub enum ProtocolError {
         /// Descriptors received.
         received: usize,
     },
-    /// More buffers than a client keeps.
-    #[error("the host announces more than {0} buffers without retiring any")]
+    /// More buffers than are kept for one connection.
+    #[error("more than {0} buffers are announced without any being retired")]
     TooManyBuffers(usize),
     /// It wants answers, and takes none.
     #[error("the host revokes and revokes and reads nothing: {0} answers are waiting for it")]

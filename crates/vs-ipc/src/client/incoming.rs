@@ -113,7 +113,7 @@ impl LockReply {
 
 impl Goodbye {
     /// Reads a GOODBYE. A reason of a later version is taken for `Other`.
-    pub(super) fn decode(record: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn decode(record: &[u8]) -> Result<Self, WireError> {
         let (message, tail) = wire::parse::<wire::Goodbye>(record)?;
         Ok(Self {
             reason: GoodbyeReason::from_code(message.reason.get()).unwrap_or(GoodbyeReason::Other),
@@ -124,7 +124,7 @@ impl Goodbye {
 }
 
 /// A text behind a fixed part, fit for logs and terminals.
-fn text(kind: u16, len: u32, tail: &[u8]) -> Result<String, WireError> {
+pub(crate) fn text(kind: u16, len: u32, tail: &[u8]) -> Result<String, WireError> {
     let bytes = tail.get(..len as usize).ok_or(WireError::Field { kind, field: "text length" })?;
     Ok(wire::name_text(&bytes[..bytes.len().min(MAX_TEXT)]))
 }

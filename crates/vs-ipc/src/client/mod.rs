@@ -15,13 +15,13 @@
 //! an error that ends the connection, never a panic and never a wild read.
 
 mod backoff;
-mod buffers;
+pub(crate) mod buffers;
 mod connection;
 mod error;
 mod frame;
 mod handshake;
 mod held;
-mod incoming;
+pub(crate) mod incoming;
 mod link;
 pub(crate) mod socket;
 

@@ -136,6 +136,24 @@ codes! {
     }
 }
 
+codes! {
+    /// Why nothing was made of a frame that was lent to a codec session.
+    LossCause: u32 {
+        /// Something else; the text says what.
+        Other = 0, "other";
+        /// It is damaged, or came out damaged.
+        Corrupt = 1, "corrupt";
+        /// It shows no picture, or refers to one that is missing.
+        NoPicture = 2, "no-picture";
+        /// The codec did not take it.
+        Refused = 3, "refused";
+        /// The device stood still while it had it, and was repaired.
+        Stalled = 4, "stalled";
+        /// The codec failed while it had it, and was opened anew.
+        Failed = 5, "failed";
+    }
+}
+
 /// How many [`SkipReason`]s a FRAME_EVENT has counters for.
 pub const SKIP_COUNTERS: usize = 4;
 

@@ -32,6 +32,8 @@ macro_rules! messages {
     )*};
 }
 
+pub(super) use messages;
+
 messages! {
     /// The start of every message.
     Header {

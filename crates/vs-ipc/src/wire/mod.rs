@@ -7,11 +7,12 @@
 //! kinds that it does not know, so that a later minor version can add both.
 
 pub mod codes;
+pub mod exchange;
 pub mod format_message;
 pub mod layout;
 pub mod revocation;
 
-pub use codes::{GoodbyeReason, LockStatus, Mode, RevokeReason, SkipReason, StreamState};
+pub use codes::{GoodbyeReason, LockStatus, LossCause, Mode, RevokeReason, SkipReason, StreamState};
 pub use layout::*;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
