@@ -15,6 +15,7 @@
 
 mod args;
 mod bus;
+mod codec_session;
 mod codecs;
 mod config;
 mod control;

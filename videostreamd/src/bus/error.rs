@@ -3,6 +3,7 @@
 
 use zbus::DBusError;
 
+use crate::codec_session::{OpenFailure, SessionError};
 use crate::control::ControlError;
 
 /// `org.videostream.VideoStream1.Error.*`
@@ -19,6 +20,7 @@ pub(super) enum Error {
     BadFile(String),
     NoSuchControl(String),
     BadControl(String),
+    Busy(String),
     Failed(String),
 }
 
@@ -34,6 +36,17 @@ impl From<ControlError> for Error {
             ControlError::BadFormat(_) => Self::BadFormat(text),
             ControlError::BadFile(_) => Self::BadFile(text),
             ControlError::Failed(_) => Self::Failed(text),
+        }
+    }
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Self {
+        let text = error.to_string();
+        match error {
+            SessionError::Busy(_) | SessionError::Open(OpenFailure::Taken(_)) => Self::Busy(text),
+            SessionError::Open(OpenFailure::Unsupported(_)) => Self::BadFormat(text),
+            SessionError::Open(OpenFailure::Failed(_)) | SessionError::System(_) => Self::Failed(text),
         }
     }
 }

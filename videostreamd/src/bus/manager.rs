@@ -9,6 +9,7 @@ use zbus::message::Header;
 use zbus::zvariant::{self, OwnedObjectPath, Value};
 use zbus::{Connection, interface};
 
+use super::codec;
 use super::dict::{Dict, dict};
 use super::error::Error;
 use super::options::{self, Options};
@@ -59,6 +60,30 @@ impl Manager {
         Ok(recording::publish(connection, &self.tasks, &self.control, number, record, owner).await?)
     }
 
+    #[zbus(out_args("socket", "info"))]
+    async fn open_encoder(
+        &self,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(zvariant::OwnedFd, Dict), Error> {
+        let (wish, owner) = (codec::encoder(options)?, codec::owner(connection, &header).await?);
+        let (socket, opened) = self.control.codec_sessions().open_encoder(owner, wish).await?;
+        Ok((socket.into(), codec::info(&opened)))
+    }
+
+    #[zbus(out_args("socket", "info"))]
+    async fn open_decoder(
+        &self,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(zvariant::OwnedFd, Dict), Error> {
+        let (wish, owner) = (codec::decoder(options)?, codec::owner(connection, &header).await?);
+        let (socket, opened) = self.control.codec_sessions().open_decoder(owner, wish).await?;
+        Ok((socket.into(), codec::info(&opened)))
+    }
+
     #[zbus(out_args("text"))]
     async fn metrics(&self) -> String {
         self.metrics.text().await.as_ref().to_owned()
@@ -71,6 +96,11 @@ impl Manager {
         let findings = tokio::task::spawn_blocking(move || inspect(&control)).await;
         let findings = findings.map_err(|error| Error::Failed(error.to_string()))?;
         Ok(findings.iter().map(finding).collect())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn codec_sessions(&self) -> Vec<Dict> {
+        self.control.codec_sessions().list().iter().map(codec::snapshot).collect()
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -4,6 +4,7 @@
 //! `dbus/*.xml` is the contract; a test holds the running daemon to it.
 
 mod address;
+mod codec;
 mod controls;
 mod device;
 mod dict;

@@ -23,20 +23,20 @@ impl Options {
         Self(options)
     }
 
-    fn take<T: TryFrom<OwnedValue>>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Error> {
+    pub(super) fn take<T: TryFrom<OwnedValue>>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
         let signature = value.value_signature().to_string();
         let converted = T::try_from(value);
         converted.map(Some).map_err(|_| bad(format!("option '{name}' must be {expected}, not of type {signature}")))
     }
 
-    fn take_text<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Result<Option<T>, Error> {
+    pub(super) fn take_text<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.take::<String>(name, "a string")? else { return Ok(None) };
         text.parse().map(Some).map_err(|error: T::Err| bad(format!("option '{name}': {}", error.to_string())))
     }
 
     /// What is said of an encoder.
-    fn coding(&mut self) -> Result<Wishes, Error> {
+    pub(super) fn coding(&mut self) -> Result<Wishes, Error> {
         let number = "an unsigned 64-bit number (t)";
         let bitrate = |bits| {
             let bitrate = u32::try_from(bits).ok().and_then(Bitrate::new);
@@ -78,10 +78,10 @@ impl Options {
 }
 
 /// What is said of an encoder, by name.
-const OF_ENCODERS: &str =
+pub(super) const OF_ENCODERS: &str =
     "codec, bitrate, rate-control, quality, keyframe-interval, gop, b-frames, profile, level and backend";
 
-fn bad(text: String) -> Error {
+pub(super) fn bad(text: String) -> Error {
     Error::BadOption(text)
 }
 

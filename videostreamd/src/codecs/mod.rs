@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use vs_codec::{
-    Backend, Choice, Converter, ConverterConfig, Device, Encoder, EncoderConfig, OpenError, Priority, Sessions,
-    open_converter, open_encoder,
+    Backend, Choice, Converter, ConverterConfig, Decoder, DecoderConfig, Device, Encoder, EncoderConfig, OpenError,
+    Priority, Sessions, open_converter, open_decoder, open_encoder,
 };
 use vs_frame::Format;
 
@@ -58,6 +58,16 @@ impl Codecs {
         priority: Priority,
     ) -> Result<Box<dyn Encoder>, OpenError> {
         open_encoder(input, config, &Choice { backend, devices: &self.devices(), priority })
+    }
+
+    /// Opens a decoder.
+    pub fn decoder(
+        &self,
+        config: &DecoderConfig,
+        backend: Backend,
+        priority: Priority,
+    ) -> Result<Box<dyn Decoder>, OpenError> {
+        open_decoder(config, &Choice { backend, devices: &self.devices(), priority })
     }
 
     /// Opens a converter of pictures of this format.

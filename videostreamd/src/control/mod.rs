@@ -24,6 +24,7 @@ use self::entry::{Origin, Running};
 pub use self::error::ControlError;
 use self::error::{list, open_error};
 use self::plan::OnFailure;
+use crate::codec_session::{Limits, Sessions};
 use crate::codecs::Codecs;
 use crate::config::load::Loaded;
 use crate::controls::ControlBook;
@@ -53,6 +54,8 @@ pub struct Control {
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
     codecs: Arc<Codecs>,
     renditions: Arc<Renditions>,
+    /// Encoders and decoders of other processes.
+    codec_sessions: Sessions,
     /// Streams that others can be made from.
     directory: Directory,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
@@ -101,6 +104,7 @@ impl Control {
             switched_off: Mutex::default(),
             idled: Arc::default(),
             streams,
+            codec_sessions: Sessions::new(Limits::default(), Arc::clone(&codecs)),
             renditions: Arc::new(Renditions::new(Arc::clone(&codecs))),
             codecs,
             directory: Directory::default(),
@@ -223,6 +227,11 @@ impl Control {
     /// What devices were told to be like.
     pub fn controls(&self) -> &ControlBook {
         &self.controls
+    }
+
+    /// Encoders and decoders of other processes.
+    pub fn codec_sessions(&self) -> &Sessions {
+        &self.codec_sessions
     }
 
     /// Where it is remembered across restarts what devices were told.
@@ -373,6 +382,7 @@ impl Control {
 
     /// Ends everything: streams, their clients, their recordings.
     pub async fn shut_down(&self) {
+        self.codec_sessions.shut_down().await;
         let stops = self.streams().into_iter().map(async |entry| {
             if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down", false).await {
                 tracing::warn!(stream = entry.spec.name, %error, "a stream did not stop cleanly");
