@@ -23,6 +23,7 @@
 //! * [`ClientBuilder`] has the options: mode, credits, lease, reconnecting.
 //! * `AsyncClient` (feature `tokio`) is the same as a `Stream`.
 //! * `publish` (feature `publish`) is the other side: a program publishes frames of its own.
+//! * `codec` (feature `codec`): the daemon's encoders and decoders, for whatever frames.
 //! * `dbus` (feature `dbus`) are the proxies to start streams and record them.
 //!
 //! # How long a frame may be held
@@ -45,12 +46,16 @@ mod address;
 mod asynchronous;
 mod builder;
 mod client;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod core;
 mod counters;
 #[cfg(feature = "dbus")]
 pub mod dbus;
 mod error;
 mod event;
+#[cfg(any(feature = "codec", feature = "publish"))]
+mod lending;
 #[cfg(feature = "publish")]
 pub mod publish;
 
@@ -69,8 +74,8 @@ pub use vs_frame::{
     PlaneView, Planes, Rate,
 };
 pub use vs_ipc::client::{
-    Backoff, Ended, FrameMap, Goodbye, LockReply, MapError, ReceivedFrame as Frame, SendError, Session, Skipped,
-    StreamStatus,
+    Backoff, Ended, FrameMap, Goodbye, LockReply, MapError, PassOnError, ReceivedFrame as Frame, SendError, Session,
+    Skipped, StreamStatus,
 };
 pub use vs_ipc::histogram::Histogram;
 pub use vs_ipc::wire::{GoodbyeReason, LockStatus, Mode, RevokeReason, SkipReason, StreamState};

@@ -24,6 +24,7 @@
 //! its default value, one that a newer daemon adds is passed over: neither is an error.
 
 mod bus;
+mod codec;
 mod controls;
 mod daemon;
 mod dict;
@@ -34,6 +35,7 @@ mod options;
 mod proxy;
 
 pub use bus::{BUS_VARIABLE, Bus, ParseBusError};
+pub use codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 pub use controls::{ControlInfo, ControlValue};
 pub use daemon::{Daemon, connect};
 pub use error::{CallError, ConnectError};

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use zbus::proxy;
-use zbus::zvariant::{Fd, OwnedObjectPath, OwnedValue, Value};
+use zbus::zvariant::{Fd, OwnedFd, OwnedObjectPath, OwnedValue, Value};
 
+use super::codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 use super::options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
 use super::{
     ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Progress, StreamFormat,
@@ -32,11 +33,23 @@ pub trait Manager {
     /// answers when recording has begun, with the recording's object.
     fn record(&self, stream: &str, file: Fd<'_>, options: &RecordOptions) -> zbus::Result<OwnedObjectPath>;
 
+    /// Opens an encoder for the caller; its socket, and what was opened. `codec::Encoder` (feature
+    /// `codec`) is what one uses it with.
+    fn open_encoder(&self, options: &EncoderOptions) -> zbus::Result<(OwnedFd, EncoderInfo)>;
+
+    /// Opens a decoder for the caller; its socket, and what was opened. `codec::Decoder` (feature
+    /// `codec`) is what one uses it with.
+    fn open_decoder(&self, options: &DecoderOptions) -> zbus::Result<(OwnedFd, DecoderInfo)>;
+
     /// All counters and histograms in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> zbus::Result<String>;
 
     /// What this machine can do and what is missing, as the daemon sees it.
     fn inspect(&self, options: &NoOptions) -> zbus::Result<Vec<FindingInfo>>;
+
+    /// The encoders and decoders that are open.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn codec_sessions(&self) -> zbus::Result<Vec<CodecSessionInfo>>;
 
     /// Version of the daemon.
     #[zbus(property)]

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use vs_frame::{MAX_PLANES, MemoryError};
+use vs_frame::MemoryError;
 use vs_ipc::host::HostError;
 
 use crate::NameError;
@@ -48,15 +48,4 @@ pub enum PublishError {
     /// The publisher's thread has ended.
     #[error("the publisher has ended: {0}")]
     Ended(String),
-}
-
-/// Why memory cannot be published.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// No memory, or too much of it.
-    #[error("a buffer has 1 to {MAX_PLANES} memories, not {0}")]
-    Count(usize),
-    /// One of them is not what it should be.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
 }

@@ -42,13 +42,12 @@
 
 mod builder;
 mod error;
-mod import;
 mod publisher;
 mod thread;
 
+pub use crate::lending::{ImportError, import, lend};
 pub use builder::PublisherBuilder;
-pub use error::{BufferError, ImportError, PublishError, StartError};
-pub use import::{import, lend};
+pub use error::{BufferError, PublishError, StartError};
 pub use publisher::Publisher;
 
 pub use vs_frame::{

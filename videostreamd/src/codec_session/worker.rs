@@ -15,16 +15,14 @@ use rustix::io::Errno;
 use vs_codec::{BackendError, BackendKind, Loss, Session, SubmitError};
 use vs_frame::clock::{NS_PER_MS, NS_PER_SEC, monotonic_ns};
 use vs_frame::{Format, Frame};
-use vs_ipc::exchange::{Adjustment, Credits, Exchange, ExchangeError, LendError, Loan, Received, Settings, Word};
+use vs_ipc::exchange::{
+    Adjustment, Credits, Exchange, ExchangeError, LendError, Loan, MAX_REQUESTS, Received, Settings, Word,
+};
 use vs_ipc::wire::{GoodbyeReason, LossCause};
 
 use super::Opened;
 use super::open::OpenFailure;
 use super::registry::Entry;
-
-/// Requests that a client may have under way. It needs an answer to each before the next makes
-/// sense; some more are for those that send without looking.
-const MAX_REQUESTS: usize = 16;
 
 /// A codec that fails so often with nothing made in between will not work, however often it is
 /// opened: the first failure may be the device's, the second that of the next one in the row, the

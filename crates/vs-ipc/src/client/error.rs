@@ -217,3 +217,14 @@ pub enum MapError {
     #[error(transparent)]
     Memory(#[from] vs_frame::MapError),
 }
+
+/// Why a frame cannot be passed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PassOnError {
+    /// The right to read it has ended.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// Its format does not fit into its memory.
+    #[error(transparent)]
+    Frame(#[from] vs_frame::FrameError),
+}

@@ -3,15 +3,15 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vs_frame::clock::monotonic_ns;
-use vs_frame::{Buffer, Format, FrameMeta, FrameView, Memory};
+use vs_frame::{Buffer, Format, FrameMeta, FrameView, Home, Memory};
 
 use super::link::Link;
-use super::{Ended, MapError, SendError};
+use super::{Ended, MapError, PassOnError, SendError};
 use crate::wire::SkipReason;
 use crate::wire::codes::SKIP_COUNTERS;
 
@@ -215,6 +215,21 @@ impl ReceivedFrame {
         Ok(request)
     }
 
+    /// The same frame for others than this client's own program: an
+    /// [`Exchange`](crate::exchange::Exchange), which hands it to another process without a copy.
+    /// It holds the lease until its last handle is dropped. Whoever reads it does not know of the
+    /// lease: look at [`check`](Self::check) when it is back, and throw away what was made of a
+    /// frame that has ended meanwhile.
+    ///
+    /// # Errors
+    /// [`PassOnError`] if the frame may not be read any more.
+    pub fn pass_on(&self) -> Result<vs_frame::Frame, PassOnError> {
+        self.check()?;
+        let Contents { buffer, format, meta, .. } = &self.0.contents;
+        let home: Arc<dyn Home> = Arc::new(Held(Mutex::new(Some(self.clone()))));
+        Ok(vs_frame::Frame::new(Arc::clone(buffer), Arc::clone(format), *meta, Some((home, 0)))?)
+    }
+
     /// Begins CPU reading: maps the memory if that has not happened yet, and synchronises
     /// caches. Reading ends when the map is dropped.
     ///
@@ -248,6 +263,15 @@ impl fmt::Debug for ReceivedFrame {
             .field("meta", &self.0.contents.meta)
             .field("leased", &self.is_leased())
             .finish_non_exhaustive()
+    }
+}
+
+/// The home of a frame that was passed on: it gives the handle up.
+struct Held(Mutex<Option<ReceivedFrame>>);
+
+impl Home for Held {
+    fn take_back(&self, _slot: u32) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

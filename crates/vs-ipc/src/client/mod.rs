@@ -27,7 +27,7 @@ pub(crate) mod socket;
 
 pub use backoff::Backoff;
 pub use connection::Connection;
-pub use error::{ConnectError, Ended, MapError, ProtocolError, ReceiveError, SendError};
+pub use error::{ConnectError, Ended, MapError, PassOnError, ProtocolError, ReceiveError, SendError};
 pub use frame::{FrameMap, ReceivedFrame, Skipped};
 pub use handshake::{HANDSHAKE_TIMEOUT, Hello, Session};
 pub use incoming::{Goodbye, Incoming, LockReply, StreamStatus};

@@ -44,3 +44,7 @@ pub const MAX_BUFFERS: usize = 64;
 /// a RETURN, a LOST or an answer for each frame and request that it may have under way, about a
 /// hundred, beside what the socket holds.
 pub const MAX_QUEUED: usize = 256;
+
+/// Requests of a client (DRAIN, FLUSH, ADJUST) that may be unanswered: one for each frame that may
+/// be lent, and as many that wait for nothing.
+pub const MAX_REQUESTS: usize = 2 * MAX_CREDITS as usize;

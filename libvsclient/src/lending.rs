@@ -4,9 +4,18 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vs_frame::{Buffer, Format, Frame, FrameError, FrameMeta, Home, Memory, MemoryKind};
+use vs_frame::{Buffer, Format, Frame, FrameError, FrameMeta, Home, MAX_PLANES, Memory, MemoryError, MemoryKind};
 
-use super::ImportError;
+/// Why memory cannot be lent.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No memory, or too much of it.
+    #[error("a buffer has 1 to {MAX_PLANES} memories, not {0}")]
+    Count(usize),
+    /// One of them is not what it should be.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+}
 
 /// Makes a buffer of memory that this program has: 1 to 4 descriptors of one kind. Do this
 /// once for each buffer, not for each frame: clients get the descriptors of a buffer once.
@@ -30,7 +39,7 @@ pub fn import(fds: Vec<OwnedFd>, kind: MemoryKind) -> Result<Arc<Buffer>, Import
 
 /// Makes a frame of a buffer that is filled. `released` is called once, when nobody reads the
 /// frame any more and the buffer may be filled again, by whichever thread notices, the
-/// publisher's own among them: it must neither block nor call the publisher. Until then the
+/// library's own among them: it must neither block nor call the library. Until then the
 /// buffer must not be written to.
 ///
 /// # Errors
