@@ -288,16 +288,10 @@ impl Session {
                     self.ready.push_back(Output::Lost(Lost { tag, cause, text }));
                 }
             }
-            Received::Word(Word::Drained(request)) => {
-                if self.answer(request) == Some(Request::Drain) {
-                    self.ready.push_back(Output::Drained);
-                }
-            }
-            Received::Word(Word::Flushed(request)) => drop(self.answer(request)),
+            Received::Word(Word::Drained(request)) => self.answer(request, Request::Drain, Output::Drained),
+            Received::Word(Word::Flushed(request)) => self.unanswered.retain(|(asked, _)| *asked != request),
             Received::Word(Word::Adjusted(request, outcome)) => {
-                if self.answer(request) == Some(Request::Adjust) {
-                    self.ready.push_back(Output::Adjusted(outcome));
-                }
+                self.answer(request, Request::Adjust, Output::Adjusted(outcome));
             }
             Received::Goodbye(goodbye) => return Err(self.end(EndedError::Goodbye(goodbye))),
             // A frame that has come back is room for the next one.
@@ -316,9 +310,14 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, number: u64) -> Option<Request> {
-        let index = self.unanswered.iter().position(|(asked, _)| *asked == number)?;
-        Some(self.unanswered.remove(index).1)
+    /// Notes the answer to a request, and tells it if the request was of this kind. One to a drain
+    /// that was flushed is nobody's.
+    fn answer(&mut self, number: u64, kind: Request, output: Output) {
+        if let Some(index) = self.unanswered.iter().position(|(asked, _)| *asked == number)
+            && self.unanswered.remove(index).1 == kind
+        {
+            self.ready.push_back(output);
+        }
     }
 
     fn end(&mut self, error: EndedError) -> EndedError {
