@@ -26,7 +26,8 @@ fn encode() -> Result<(), Box<dyn std::error::Error>> {
     let count: u64 = args.next().map_or(Ok(300), |count| count.parse())?;
     let bitrate: u64 = args.next().map_or(Ok(2_000_000), |bits| bits.parse())?;
 
-    let mut frames = Client::connect(&stream)?.frames();
+    let mut client = Client::connect(&stream)?;
+    let mut frames = client.frames();
     let mut file = BufWriter::new(File::create(path)?);
     let first = frames.next().ok_or("the stream has ended")??;
     let mut encoder = Encoder::builder().bitrate(bitrate).open(first.format())?;
