@@ -70,12 +70,10 @@ impl Peer {
     #[must_use]
     pub fn connect(socket: &Path) -> Self {
         let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        for direction in [Timeout::Recv, Timeout::Send] {
-            set_socket_timeout(&fd, direction, Some(PATIENCE)).unwrap();
-        }
+        let peer = Self::from(fd);
         let address = SocketAddrUnix::new(socket).unwrap();
-        retry_on_intr(|| connect(&fd, &address)).unwrap();
-        Self(fd)
+        retry_on_intr(|| connect(&peer.0, &address)).unwrap();
+        peer
     }
 
     /// Connects and says HELLO as an honest client does; hears WELCOME and STATE.
@@ -192,6 +190,16 @@ impl Peer {
     /// Closes the sending half only.
     pub fn shut_up(&self) {
         shutdown(&self.0, Shutdown::Write).unwrap();
+    }
+}
+
+impl From<OwnedFd> for Peer {
+    /// A socket that somebody else has connected.
+    fn from(fd: OwnedFd) -> Self {
+        for direction in [Timeout::Recv, Timeout::Send] {
+            set_socket_timeout(&fd, direction, Some(PATIENCE)).unwrap();
+        }
+        Self(fd)
     }
 }
 

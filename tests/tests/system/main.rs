@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod absent;
+mod codec_sessions;
 mod coded;
 mod counters;
 mod errors;
