@@ -15,6 +15,7 @@
 
 mod bitstream;
 mod client;
+mod exchange;
 mod host;
 mod http;
 mod movie;
@@ -29,9 +30,10 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("bitstream", bitstream::run),
     ("client", client::run),
+    ("exchange", exchange::run),
     ("host", host::run),
     ("http", http::run),
     ("movie", movie::run),

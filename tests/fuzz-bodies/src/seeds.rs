@@ -38,6 +38,14 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
             vec![("h264", [&[0], H264].concat()), ("h264-told", [&[2], H264].concat()), ("h265", [&[1], H265].concat())]
         }
         "client" => client(),
+        "exchange" => vec![
+            // A daemon that is lent a frame, gives it back, and gets the same buffer once more.
+            ("daemon", vec![1, 10, 1, 4, 1, 1, 0, 1, 11, 3, 9, 4, 0, 2, 0, 1, 11]),
+            // A client that lends two, gets one back and something that was made of it.
+            ("client", vec![0, 1, 1, 1, 11, 12, 0x40, 10, 1, 4, 1, 1, 1, 1, 11, 5]),
+            ("requests", vec![1, 16, 0x40, 18, 0x41, 20, 0x42, 11, 7, 9]),
+            ("could-shrink", vec![1, 10, 1, 4, 2, 1, 0, 1, 11]),
+        ],
         "host" => host(),
         "http" => vec![
             ("get", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
