@@ -6,6 +6,7 @@
 mod absent;
 mod codec_sessions;
 mod coded;
+mod converted;
 mod counters;
 mod errors;
 mod hostile;

@@ -90,6 +90,13 @@ impl Control {
                 "stream '{}' shows what '{from}' shows: the rate is chosen there",
                 spec.name
             ))),
+            SourceSpec::Converted { .. } if shape.fourcc.is_some_and(|fourcc| fourcc.pixel_info().is_none()) => {
+                Err(ControlError::BadFormat(format!(
+                    "stream '{}' shows pictures, and {} is none of their formats: to encode, make another stream from it",
+                    spec.name,
+                    shape.fourcc.map(|fourcc| fourcc.to_string()).unwrap_or_default()
+                )))
+            }
             SourceSpec::Converted { from, backend } => Ok(Plan::Converted(ConvertedPlan {
                 from: from.clone(),
                 upstream: self.directory.look_at(from),
