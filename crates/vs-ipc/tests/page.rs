@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `docs/protocol.md` says what the structs and codes of `wire` do: offsets, sizes, kinds,
-//! names, limits.
+//! `docs/protocol.md` and `docs/codec-sessions.md` say what the structs and codes of `wire` do:
+//! offsets, sizes, kinds, names, limits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
-use vs_ipc::wire::{self, GoodbyeReason, LockStatus, Message, Mode, RevokeReason, SkipReason, StreamState};
+use vs_ipc::wire::{self, GoodbyeReason, LockStatus, LossCause, Message, Mode, RevokeReason, SkipReason, StreamState};
 
-/// The page, cut at its third-level headings.
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../docs/{name}.md", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// Both pages, cut at their third-level headings.
 fn sections() -> BTreeMap<String, String> {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md")).unwrap();
-    let sections = page.split("\n### ").skip(1).map(|section| {
+    let pages = [page("protocol"), page("codec-sessions")].join("\n");
+    let sections = pages.split("\n### ").skip(1).map(|section| {
         let (heading, body) = section.split_once('\n').unwrap();
         (heading.to_owned(), body.split("\n## ").next().unwrap().to_owned())
     });
@@ -58,19 +62,21 @@ fn check_table(heading: &str, fields: &[(&str, usize)], begin: usize, size: usiz
 }
 
 macro_rules! check_message {
-    ($heading:literal, $type:ident: $($field:ident)*) => {
-        let kind = wire::$type::KIND;
+    ($heading:literal, $type:ty: $($field:ident)*) => {
+        let kind = <$type as Message>::KIND;
         let heading = format!("{} {kind:#04x}, ", $heading);
-        let size = size_of::<wire::$type>();
+        let size = size_of::<$type>();
         let full = sections().into_keys().find(|name| name.starts_with(&heading)).expect(&heading);
         assert!(full.contains(&format!(", {size} bytes")), "{full}");
-        let fields = [$((stringify!($field), offset_of!(wire::$type, $field))),*];
+        let fields = [$((stringify!($field), offset_of!($type, $field))),*];
         check_table(&heading, &fields, 8, size);
     };
 }
 
 #[test]
 fn tables_are_the_structs() {
+    use vs_ipc::wire::*;
+
     check_message!("HELLO", Hello: magic major minor mode reserved credits reserved2 lease_ns name);
     check_message!("WELCOME", Welcome: major minor credits mode reserved client epoch lease_ns lease_max_ns lifespan_ns stream);
     check_message!("STATE", State: state text_len);
@@ -100,6 +106,23 @@ fn tables_are_the_structs() {
     check_table("Header, 8 bytes", &header, 0, size_of::<wire::Header>());
 }
 
+#[test]
+fn tables_of_exchanges_are_the_structs() {
+    use vs_ipc::wire::exchange::*;
+
+    check_message!("OPENED", Opened: major minor inputs outputs);
+    check_message!("LEND", Lend: number origin buffer format flags sequence memories memory_kind fds reserved capture_ns pts
+        dts duration bytes_used);
+    check_message!("RETURN", Return: number);
+    check_message!("LOST", Lost: origin cause text_len);
+    check_message!("DRAIN", Drain: request);
+    check_message!("DRAINED", Drained: request);
+    check_message!("FLUSH", Flush: request);
+    check_message!("FLUSHED", Flushed: request);
+    check_message!("ADJUST", Adjust: request bitrate keyframe_interval_ns flags reserved);
+    check_message!("ADJUSTED", Adjusted: request bitrate keyframe_interval_ns refused text_len);
+}
+
 fn check_codes<T: Copy>(heading: &str, all: &[T], code: impl Fn(T) -> u32, name: impl Fn(T) -> &'static str) {
     let sections = sections();
     let rows = rows(&sections[heading]);
@@ -116,6 +139,7 @@ fn codes_are_the_enums() {
     check_codes("Skip reason", SkipReason::ALL, SkipReason::code, SkipReason::name);
     check_codes("Revoke reason", RevokeReason::ALL, RevokeReason::code, RevokeReason::name);
     check_codes("Goodbye reason", GoodbyeReason::ALL, GoodbyeReason::code, GoodbyeReason::name);
+    check_codes("Loss cause", LossCause::ALL, LossCause::code, LossCause::name);
     let flags: Vec<_> = vs_frame::FrameFlags::all().iter_names().collect();
     let bit = |(_, flag): (&str, vs_frame::FrameFlags)| flag.bits().trailing_zeros();
     check_codes("Frame flags", &flags, bit, |(name, _)| match name {
@@ -129,7 +153,7 @@ fn codes_are_the_enums() {
 
 #[test]
 fn limits_are_the_constants() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md")).unwrap();
+    let page = page("protocol");
     for line in [
         format!("# The stream protocol, version {}.{}", wire::VERSION_MAJOR, wire::VERSION_MINOR),
         format!("| message of a client | {} bytes |", wire::MAX_CLIENT_MESSAGE),
@@ -144,4 +168,21 @@ fn limits_are_the_constants() {
     }
     assert_eq!(wire::UNKNOWN_TIME, i64::MIN);
     assert_eq!(wire::NAME_LEN, 64);
+}
+
+#[test]
+fn limits_of_exchanges_are_the_constants() {
+    use vs_ipc::exchange::{DEFAULT_CREDITS, MAX_BUFFERS, MAX_CREDITS, MAX_QUEUED, MAX_REQUESTS};
+    use vs_ipc::wire::exchange::{VERSION_MAJOR, VERSION_MINOR};
+
+    let page = page("codec-sessions");
+    for line in [
+        format!("# Codec sessions, version {VERSION_MAJOR}.{VERSION_MINOR}"),
+        format!("| frames that a side may lend at once | {MAX_CREDITS}, and {DEFAULT_CREDITS} unless it is said |"),
+        format!("| buffers introduced and not retired | {MAX_BUFFERS} |"),
+        format!("| messages waiting, beside what the socket holds | {MAX_QUEUED} |"),
+        format!("| requests without an answer | {MAX_REQUESTS} |"),
+    ] {
+        assert!(page.contains(&line), "the page does not say: {line}");
+    }
 }
