@@ -105,6 +105,26 @@ impl fmt::Display for Entry {
 }
 
 impl Entry {
+    fn new(number: u64, owner: Owner, kind: Kind, codec: FourCc) -> Self {
+        Self {
+            number,
+            codec,
+            kind,
+            owner,
+            hangup: OnceLock::new(),
+            backend: Mutex::default(),
+            inputs: AtomicU64::new(0),
+            outputs: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// One that is nobody's.
+    #[cfg(test)]
+    pub(super) fn alone() -> Arc<Self> {
+        Arc::new(Self::new(1, Owner::default(), Kind::Encoder, FourCc::H264))
+    }
+
     pub(super) fn connected(&self, hangup: Hangup) {
         let _ = self.hangup.set(hangup);
     }
@@ -228,17 +248,7 @@ impl Sessions {
             )));
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(Entry {
-            number,
-            codec,
-            kind,
-            owner,
-            hangup: OnceLock::new(),
-            backend: Mutex::default(),
-            inputs: AtomicU64::new(0),
-            outputs: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-        });
+        let entry = Arc::new(Entry::new(number, owner, kind, codec));
         entries.insert(number, Arc::clone(&entry));
         Ok(Place { entry, table: Arc::clone(&self.table) })
     }

@@ -6,6 +6,9 @@
 //! could not be lent at once, but one frame that the socket had no room for. So a client that does
 //! not give frames back stops its own codec, and nobody else's.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
