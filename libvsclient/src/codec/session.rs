@@ -305,7 +305,7 @@ impl Session {
         let found = self.submitted.iter().position(|(number, _)| *number == origin);
         match found.and_then(|index| self.submitted.remove(index)) {
             Some((_, tag)) => Ok(Some(tag)),
-            None if origin <= self.flushed => Ok(None),
+            None if (1..=self.flushed).contains(&origin) => Ok(None),
             None => Err(self.end(EndedError::Origin(origin))),
         }
     }
@@ -351,5 +351,119 @@ impl Session {
 impl AsFd for Session {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.exchange.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vs_frame::{FourCc, FrameMeta, Rate};
+    use vs_ipc::exchange::pair;
+
+    use super::*;
+
+    const CREDITS: Credits = Credits { inputs: 2, outputs: 2 };
+
+    /// A session, and the daemon's end of it.
+    fn session() -> (Session, Exchange, CpuPool) {
+        let (ours, theirs) = pair().unwrap();
+        let (daemon, mut session) = (Exchange::daemon(theirs, CREDITS), Session::new(ours));
+        assert_eq!(session.greet(Duration::from_secs(60)).unwrap(), CREDITS);
+        let format = Arc::new(Format::packed(FourCc::NV12, 16, 16, Rate::fps(30)).unwrap());
+        (session, daemon, Session::pool(format, CREDITS.inputs).unwrap())
+    }
+
+    fn frame(pool: &CpuPool) -> Frame {
+        pool.acquire().unwrap().unwrap().finish(FrameMeta::default()).unwrap()
+    }
+
+    fn heard(daemon: &mut Exchange) -> Vec<Received> {
+        std::iter::from_fn(|| daemon.receive().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_program_that_does_not_receive_is_told_so_instead_of_waiting() {
+        let (mut session, mut daemon, pool) = session();
+        for tag in [7, 8] {
+            session.submit(&frame(&pool), tag, Patience::Forever).unwrap();
+        }
+        let third = frame(&pool);
+        assert!(matches!(session.try_submit(&third, 9), Err(SubmitError::Full)));
+        let brief = Patience::of(Some(Duration::from_millis(1)));
+        assert!(matches!(session.submit(&third, 9, brief), Err(SubmitError::Timeout)));
+        let inputs = heard(&mut daemon);
+        daemon.lend(&third, 1).unwrap();
+        assert!(matches!(session.submit(&third, 9, Patience::Forever), Err(SubmitError::Full)));
+        drop(inputs);
+        session.submit(&third, 9, Patience::Forever).unwrap();
+        assert!(matches!(session.try_receive(), Ok(Some(Output::Done(Done { tag: 7, .. })))));
+        assert_eq!(session.inside(), 2);
+    }
+
+    #[test]
+    fn what_was_flushed_is_not_heard_of_again() {
+        let (mut session, mut daemon, pool) = session();
+        session.try_submit(&frame(&pool), 7).unwrap();
+        session.drain().unwrap();
+        let early = heard(&mut daemon);
+        assert!(matches!(early[..], [Received::Lent(_), Received::Word(Word::Drain(1))]), "{early:?}");
+        daemon.lend(&frame(&pool), 1).unwrap();
+        daemon.say(&Word::Drained(1));
+        session.flush().unwrap();
+        session.try_submit(&frame(&pool), 8).unwrap();
+        daemon.say(&Word::Flushed(2));
+        daemon.say(&Word::Lost { origin: 2, cause: LossCause::Corrupt, text: String::new() });
+        assert!(matches!(session.try_receive(), Ok(Some(Output::Lost(Lost { tag: 8, .. })))));
+        assert!(matches!(session.try_receive(), Ok(None)));
+        assert_eq!((session.inside(), session.unanswered.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_daemon_that_answers_what_nobody_asked_is_left() {
+        for origin in [0, 2, 1] {
+            let (mut session, mut daemon, pool) = session();
+            session.try_submit(&frame(&pool), 7).unwrap();
+            daemon.lend(&frame(&pool), origin).unwrap();
+            if origin == 1 {
+                assert!(session.try_receive().unwrap().is_some());
+                daemon.lend(&frame(&pool), origin).unwrap();
+            }
+            let ended = session.try_receive();
+            assert!(matches!(ended, Err(EndedError::Origin(_))), "{ended:?}");
+            assert!(matches!(session.drain(), Err(RequestError::Ended(EndedError::Before))));
+            let goodbye = heard_to_the_end(&mut daemon);
+            assert!(goodbye.is_some_and(|goodbye| goodbye.reason == GoodbyeReason::Malformed));
+        }
+    }
+
+    fn heard_to_the_end(daemon: &mut Exchange) -> Option<vs_ipc::client::Goodbye> {
+        loop {
+            match daemon.receive() {
+                Ok(Some(Received::Goodbye(goodbye))) => return Some(goodbye),
+                Ok(Some(_)) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_made_before_the_end_is_received_first() {
+        let (mut session, mut daemon, pool) = session();
+        session.try_submit(&frame(&pool), 7).unwrap();
+        drop(heard(&mut daemon));
+        daemon.lend(&frame(&pool), 1).unwrap();
+        daemon.goodbye(GoodbyeReason::Shutdown, "that was all");
+        let Ok(Some(Output::Done(done))) = session.receive(Patience::Forever) else { panic!() };
+        let error = session.receive(Patience::Forever).unwrap_err();
+        assert!(error.to_string().contains("that was all"), "{error}");
+        assert!(done.frame.map().is_ok(), "what is in hand stays");
+    }
+
+    #[test]
+    fn requests_without_answers_are_bounded() {
+        let (mut session, _daemon, _) = session();
+        for _ in 0..MAX_REQUESTS {
+            session.drain().unwrap();
+        }
+        assert!(matches!(session.flush(), Err(RequestError::TooMany)));
     }
 }

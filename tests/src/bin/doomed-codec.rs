@@ -7,6 +7,8 @@
 //! of the steps, says so, and is killed with SIGKILL. What this process has of a session it closes
 //! before, so that the child's death is the session's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test, what is not as expected is a failure")]
+
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
