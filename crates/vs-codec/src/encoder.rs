@@ -58,6 +58,9 @@ pub struct Effective {
     pub b_frames: u8,
     /// CPU threads; 0 for hardware.
     pub threads: u8,
+    /// Whether pictures are read where they lie, without a copy. Of hardware that is known with the
+    /// first access unit.
+    pub imports: bool,
     /// Parameter sets as they come with each keyframe (Annex B). Those of hardware are known with
     /// the first access unit, and empty until then.
     pub parameter_sets: Arc<[u8]>,

@@ -312,6 +312,8 @@ dicts! {
         keyframe_interval: u64,
         /// The same in frames.
         gop: u32,
+        /// Whether pictures are read where they lie, without a copy.
+        imports: bool,
         /// The profile; empty if it is none of those that can be asked for.
         profile: String,
         /// The level; empty if it is none of those that can be asked for.

@@ -27,6 +27,7 @@ pub(super) fn encoding(encoder: &Effective) -> Dict {
         ("gop", Value::from(encoder.keyframe_interval.get())),
         ("profile", text(encoder.profile.map(|profile| profile.to_string()))),
         ("level", text(encoder.level.map(|level| level.to_string()))),
+        ("imports", Value::from(encoder.imports)),
         ("width", Value::from(encoder.width)),
         ("height", Value::from(encoder.height)),
     ])

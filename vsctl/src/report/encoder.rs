@@ -19,6 +19,8 @@ pub struct Encoder {
     pub quality: Option<u32>,
     pub keyframe_interval_ns: u64,
     pub gop: u32,
+    /// Whether pictures are read where they lie, without a copy.
+    pub imports: bool,
     pub profile: Option<String>,
     pub level: Option<String>,
     pub width: u32,
@@ -38,6 +40,7 @@ impl Encoder {
             quality: Some(encoding.quality).filter(|quality| *quality > 0),
             keyframe_interval_ns: encoding.keyframe_interval,
             gop: encoding.gop,
+            imports: encoding.imports,
             profile: some_text(&encoding.profile),
             level: some_text(&encoding.level),
             width: encoding.width,
@@ -59,6 +62,9 @@ impl Encoder {
         if let Some(profile) = &self.profile {
             text += &format!(", {profile}");
             text += &self.level.as_ref().map(|level| format!(" {level}")).unwrap_or_default();
+        }
+        if self.imports {
+            text += ", imports";
         }
         if let Some(reason) = &self.reason {
             text += &format!(" ({reason})");

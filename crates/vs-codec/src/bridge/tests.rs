@@ -156,6 +156,7 @@ fn fake(inside: Inside) -> Box<Fake> {
         profile: None,
         level: None,
         b_frames: 0,
+        imports: false,
         threads: 1,
         parameter_sets: Arc::from([]),
         largest_access_unit: 0,

@@ -137,6 +137,8 @@ fn effective(codec: &Openh264, settings: &Settings, rotation: u16) -> Effective 
         profile,
         level,
         b_frames: 0,
+        // The library has pictures of its own.
+        imports: false,
         threads: codec.threads(),
         parameter_sets: Arc::clone(codec.parameter_sets()),
         largest_access_unit: macroblocks * LARGEST_MACROBLOCK + LARGEST_HEADERS,

@@ -79,6 +79,7 @@ impl V4l2Encoder {
             level: settings.level,
             b_frames: settings.b_frames,
             threads: 0,
+            imports: false,
             parameter_sets: Arc::from([]),
             largest_access_unit: largest.saturating_add(LARGEST_HEADERS),
         };
@@ -109,6 +110,7 @@ impl V4l2Encoder {
     }
 
     fn unit(&mut self, tag: FrameTag, frame: &Frame) -> Output<AccessUnit> {
+        self.effective.imports = self.link.imports();
         let dts_ns = self.times.out(tag);
         let view = match frame.map() {
             Ok(view) => view,

@@ -188,6 +188,11 @@ impl Link {
         self.session.imports() && !self.reaches_memory
     }
 
+    /// Whether the device reads pictures where they lie, as it has shown.
+    pub(super) fn imports(&self) -> bool {
+        self.session.imports() && self.reaches_memory
+    }
+
     /// Takes a picture of the right format; [`check_room`](Self::check_room) has been asked.
     pub(super) fn submit_picture(&mut self, frame: &Frame, tag: FrameTag, keyframe: bool) -> Result<(), SubmitError> {
         if self.session.imports() && !self.can_import(frame) {
