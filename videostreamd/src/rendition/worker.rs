@@ -107,7 +107,8 @@ impl Worker {
     async fn run(&mut self, feed: &mut FeedReceiver, wishes: &mut mpsc::Receiver<Wish>) {
         if let Err(error) = self.work(feed, wishes).await {
             let text = format!("{error:#}");
-            tracing::error!(stream = self.rendition.stream, error = text, "encoding failed");
+            // Whoever wanted it says so, once, however often it is tried again.
+            tracing::debug!(stream = self.rendition.stream, error = text, "encoding failed");
             self.session.encoding.send_replace(Encoding::Failed(text));
         }
         tracing::debug!(stream = self.rendition.stream, "encoder closed");

@@ -202,11 +202,9 @@ impl StreamThread {
             }
             Event::State(state, text) => {
                 // A camera's own troubles are told where they are repaired.
-                if matches!(self.source, Some(Source::Ipc(_)))
-                    && let Some(unlogged) = self.ration.take(Instant::now())
-                {
-                    let stream = self.name();
-                    tracing::info!(stream, %state, text, unlogged, "the stream that is taken over changes its state");
+                let told = matches!(self.source, Some(Source::Camera(_)));
+                if !told && let Some(unlogged) = self.ration.take(Instant::now()) {
+                    tracing::info!(stream = self.name(), %state, text, unlogged, "what fills the stream changes its state");
                 }
                 self.set_state(state, &text);
             }
