@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, devices, info, metrics, receive, record, start_stream, status, stop_recording, stop_stream,
+    controls, devices, info, metrics, play, receive, record, start_stream, status, stop_recording, stop_stream,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -24,6 +24,7 @@ Examples:
   vsctl metrics                     the same for Prometheus
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
+  vsctl play clip.mp4 --as cam9     a file as a camera
 
 Exit status:
   0  done
@@ -84,6 +85,7 @@ pub enum Command {
     Info(info::Info),
     Receive(receive::Receive),
     Record(record::Record),
+    Play(play::Play),
     StopRecording(stop_recording::StopRecording),
 }
 

@@ -102,6 +102,26 @@ impl Frame {
         true
     }
 
+    /// Says when the picture of a frame was taken, and when it is shown, of one that nobody else has
+    /// yet: what is played is told when its turn comes. Returns whether that was possible.
+    pub fn retime(&mut self, capture_ns: u64, pts: Option<i64>) -> bool {
+        let Some(inner) = Arc::get_mut(&mut self.0) else { return false };
+        (inner.meta.capture_ns, inner.meta.pts) = (capture_ns, pts);
+        true
+    }
+
+    /// Gives a frame that nobody else has yet another format: one that knows more of the same
+    /// bytes. Returns whether that was possible.
+    ///
+    /// # Errors
+    /// [`FormatError`] if a plane would lie outside of the buffer; the frame is as before.
+    pub fn describe(&mut self, format: &Arc<Format>) -> Result<bool, FormatError> {
+        format.check(&self.0.buffer.memory_lens())?;
+        let Some(inner) = Arc::get_mut(&mut self.0) else { return Ok(false) };
+        inner.format = Arc::clone(format);
+        Ok(true)
+    }
+
     /// Begins CPU reading; ends when the view is dropped.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use zbus::{Connection, Proxy};
 
 use super::names::{device_path, object_path, recording_path, stream_path};
 use super::objects::{Interfaces, ManagerInfo, Objects};
-use super::proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};
+use super::proxy::{ControlsProxy, DeviceProxy, ManagerProxy, PlaybackProxy, RecordingProxy, StreamProxy};
 use super::{Bus, CallError, ConnectError, ROOT_PATH, SERVICE};
 
 /// Connects to the daemon on a bus. Where the bus knows how to start it, and it does not
@@ -102,6 +102,14 @@ impl Daemon {
     /// [`CallError`] if the bus has gone.
     pub async fn recording(&self, number: u64) -> Result<RecordingProxy<'static>, CallError> {
         Ok(RecordingProxy::new(&self.connection, object_path(recording_path(number))?).await?)
+    }
+
+    /// The file that a stream of this name plays; whether it does shows with the first call.
+    ///
+    /// # Errors
+    /// [`CallError`] if the bus has gone.
+    pub async fn playback(&self, stream: &str) -> Result<PlaybackProxy<'static>, CallError> {
+        Ok(PlaybackProxy::new(&self.connection, object_path(stream_path(stream))?).await?)
     }
 
     /// The manager's properties.

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Frames never travel here. [`connect`] gives a [`Daemon`], which finds the objects; the
-//! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`ControlsProxy`], [`RecordingProxy`]) have the
+//! proxies ([`ManagerProxy`], [`StreamProxy`], [`DeviceProxy`], [`ControlsProxy`], [`RecordingProxy`],
+//! [`PlaybackProxy`]) have the
 //! methods and properties of the interfaces as the XML in `dbus/` describes them, with
 //! change signals where the daemon sends such. [`Daemon::objects`] takes a picture of
 //! everything in one call.
@@ -42,7 +43,7 @@ pub use error::{CallError, ConnectError};
 pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
 pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
-    Objects, PlaneInfo, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
+    Objects, PlaneInfo, PlaybackEnd, PlaybackProgress, Progress, RecordingInfo, StreamFormat, StreamInfo, Summary,
 };
-pub use options::{CodingOptions, ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
-pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, RecordingProxy, StreamProxy};
+pub use options::{CodingOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions};
+pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, PlaybackProxy, RecordingProxy, StreamProxy};

@@ -42,7 +42,7 @@ dicts! {
         state: String,
         /// Why it is in that state; empty if there is nothing to say.
         state_text: String,
-        /// What fills it: `pattern`, `camera`, `ipc`, `coded` or `converted`.
+        /// What fills it: `pattern`, `camera`, `ipc`, `coded`, `converted` or `file`.
         source_kind: String,
         /// Object of the device that fills it, present or not; `/` if none does.
         device: OwnedObjectPath,
@@ -334,6 +334,42 @@ dicts! {
         duration: u64,
         /// Bytes written.
         bytes: u64,
+    }
+
+    /// How far a file has been played.
+    PlaybackProgress "kebab-case" {
+        /// Pictures published.
+        frames: u64,
+        /// Pictures that are missing, because they or others that they need are damaged.
+        damaged: u64,
+        /// Pictures that came too late to be shown.
+        late: u64,
+        /// Times that the file has begun anew.
+        loops: u64,
+        /// Where in the file it is, in ns.
+        position: u64,
+        /// How long the file is, in ns; 0 if it does not say.
+        duration: u64,
+    }
+
+    /// What became of a file that was played.
+    PlaybackEnd "kebab-case" {
+        /// Why it is over: `end`, `stopped` or `failed`.
+        reason: String,
+        /// The same in words.
+        text: String,
+        /// Pictures published.
+        frames: u64,
+        /// Pictures that are missing, because they or others that they need are damaged.
+        damaged: u64,
+        /// Pictures that came too late to be shown.
+        late: u64,
+        /// Times that the file has begun anew.
+        loops: u64,
+        /// Where in the file it was, in ns.
+        position: u64,
+        /// How long the file is, in ns; 0 if it does not say.
+        duration: u64,
     }
 
     /// What became of a recording.

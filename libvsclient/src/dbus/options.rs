@@ -79,6 +79,24 @@ pub struct RecordOptions {
     pub detach: Option<bool>,
 }
 
+/// How to play a file; for [`Play`](super::ManagerProxy::play).
+#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct PlayOptions {
+    /// Name of the stream.
+    pub name: Option<String>,
+    /// What the file is called, in messages.
+    pub title: Option<String>,
+    /// Begin anew at the end.
+    pub r#loop: Option<bool>,
+    /// `realtime` or `free`.
+    pub pace: Option<String>,
+    /// Who decodes: `auto`, `v4l2` or `software`.
+    pub backend: Option<String>,
+    /// Go on when the caller has left the bus.
+    pub detach: Option<bool>,
+}
+
 /// What is sent: the derived form cannot take in the options of the encoder, which two methods
 /// have in common. It is in order, for it is measured first and written then, and what lies between
 /// the entries depends on their order.

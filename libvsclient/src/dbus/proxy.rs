@@ -7,10 +7,10 @@ use zbus::proxy;
 use zbus::zvariant::{Fd, OwnedFd, OwnedObjectPath, OwnedValue, Value};
 
 use super::codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
-use super::options::{ControlOptions, NoOptions, RecordOptions, StartOptions, StopOptions};
+use super::options::{ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions};
 use super::{
-    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Progress, StreamFormat,
-    Summary,
+    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, PlaybackEnd,
+    PlaybackProgress, Progress, StreamFormat, Summary,
 };
 
 /// The daemon as a whole.
@@ -40,6 +40,10 @@ pub trait Manager {
     /// Opens a decoder for the caller; its socket, and what was opened. `codec::Decoder` (feature
     /// `codec`) is what one uses it with.
     fn open_decoder(&self, options: &DecoderOptions) -> zbus::Result<(OwnedFd, DecoderInfo)>;
+
+    /// Plays a file that is open for reading as a stream, and answers when its first picture can be
+    /// decoded, with the stream's object.
+    fn play(&self, file: Fd<'_>, options: &PlayOptions) -> zbus::Result<OwnedObjectPath>;
 
     /// All counters and histograms in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> zbus::Result<String>;
@@ -83,7 +87,7 @@ pub trait Stream {
     #[zbus(property)]
     fn state_text(&self) -> zbus::Result<String>;
 
-    /// What fills it: `pattern`, `camera`, `ipc` or `coded`.
+    /// What fills it: `pattern`, `camera`, `ipc`, `coded`, `converted` or `file`.
     #[zbus(property)]
     fn source_kind(&self) -> zbus::Result<String>;
 
@@ -129,6 +133,21 @@ pub trait Stream {
     /// Those who went last.
     #[zbus(property(emits_changed_signal = "false"))]
     fn departures(&self) -> zbus::Result<Vec<DepartureInfo>>;
+}
+
+/// A file that is played.
+#[proxy(
+    interface = "org.videostream.VideoStream1.Playback",
+    default_service = "org.videostream.VideoStream1",
+    gen_blocking = false
+)]
+pub trait Playback {
+    /// Answers when it is over, for whatever reason.
+    fn wait(&self) -> zbus::Result<PlaybackEnd>;
+
+    /// How far it is.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn progress(&self) -> zbus::Result<PlaybackProgress>;
 }
 
 /// A device.

@@ -14,7 +14,7 @@ use super::dict::{Dict, dict};
 use super::error::Error;
 use super::options::{self, Options};
 use super::tasks::Tasks;
-use super::{path, recording};
+use super::{path, playback, recording};
 use crate::control::Control;
 use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
@@ -82,6 +82,20 @@ impl Manager {
         let (wish, owner) = (codec::decoder(options)?, codec::owner(connection, &header).await?);
         let (socket, opened) = self.control.codec_sessions().open_decoder(owner, wish).await?;
         Ok((socket.into(), codec::info(&opened)))
+    }
+
+    #[zbus(out_args("stream"))]
+    async fn play(
+        &self,
+        file: zvariant::OwnedFd,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedObjectPath, Error> {
+        let (options, detach) = options::play(options)?;
+        let playing = self.control.play(File::from(OwnedFd::from(file)), options).await?;
+        let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
+        Ok(playback::publish(connection, &self.tasks, &self.control, playing, owner).await?)
     }
 
     #[zbus(out_args("text"))]

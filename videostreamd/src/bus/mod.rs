@@ -14,6 +14,7 @@ mod manager;
 mod objects;
 mod options;
 mod path;
+mod playback;
 mod recording;
 mod stream;
 mod tasks;

@@ -11,6 +11,7 @@ use zbus::zvariant::OwnedValue;
 
 use super::dict::Dict;
 use super::error::Error;
+use crate::control::PlayOptions;
 use crate::recording::RecordOptions;
 use crate::rendition::Wishes;
 use crate::stream::spec::{Shape, Wanted};
@@ -113,6 +114,22 @@ pub(super) fn remember(options: Dict) -> Result<bool, Error> {
     let remember = options.take::<bool>("remember", "a boolean (b)")?.unwrap_or(true);
     options.finish("SetControls knows remember")?;
     Ok(remember)
+}
+
+/// The options of `Play`, and whether it goes on without the caller.
+pub(super) fn play(options: Dict) -> Result<(PlayOptions, bool), Error> {
+    let mut options = Options::new(options);
+    let flag = "a boolean (b)";
+    let play = PlayOptions {
+        name: options.take("name", "a string")?,
+        title: options.take("title", "a string")?,
+        looped: options.take("loop", flag)?.unwrap_or(false),
+        pace: options.take_text("pace")?.unwrap_or_default(),
+        backend: options.take_text("backend")?.unwrap_or_default(),
+    };
+    let detach = options.take("detach", flag)?.unwrap_or(false);
+    options.finish("Play knows name, title, loop, pace, backend and detach")?;
+    Ok((play, detach))
 }
 
 /// The options of `Record`, and whether it goes on without the caller.

@@ -68,7 +68,7 @@ async fn announce_end(connection: &Connection, path: &OwnedObjectPath) -> zbus::
 }
 
 /// Waits until a connection has left the bus.
-async fn owner_gone(connection: &Connection, owner: OwnedUniqueName) -> zbus::Result<()> {
+pub(super) async fn owner_gone(connection: &Connection, owner: OwnedUniqueName) -> zbus::Result<()> {
     let bus = DBusProxy::new(connection).await?;
     let name = BusName::Unique(owner.into_inner());
     let mut changes = bus.receive_name_owner_changed_with_args(&[(0, name.as_str())]).await?;

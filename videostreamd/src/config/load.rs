@@ -15,6 +15,7 @@ use vs_ipc::vsl::wire::LOCKS_MAX;
 
 use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
 use crate::rendition::{Coding, Wishes};
+use crate::stream::file::{Clip, FileSpec};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
 
 type Streams = BTreeMap<SocketName, Spanned<Stream>>;
@@ -149,6 +150,7 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
 
 fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir: &Path) -> Result<StreamSpec, String> {
     let source = source(name, stream)?;
+    check_file(name, stream)?;
     if let SourceSpec::Ipc { path, .. } = &source {
         check_upstream(name, stream, path, socket_dir)?;
     }
@@ -189,22 +191,56 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
     let ipc = stream.ipc.clone().map(|path| SourceSpec::Ipc { path, locks: locks(stream) });
     let made = stream.from.as_ref().map(|from| made(from.as_str().to_owned(), stream)).transpose();
     let made = made.map_err(|message| format!("stream '{name}': {message}"))?;
+    let file = stream.file.clone().map(|path| played(path, stream));
     if made.is_none() && says_of_encoder(stream) {
         return Err(format!(
             "stream '{name}': codec, bitrate, keyframe-interval, backend and the like are for streams with from = \"…\""
         ));
     }
-    let mut sources = [pattern, camera, ipc, made].into_iter().flatten();
+    let mut sources = [pattern, camera, ipc, made, file].into_iter().flatten();
     match (sources.next(), sources.next()) {
         (Some(source), None) => Ok(source),
         (None, _) => Err(format!(
-            "stream '{name}' has no source: add pattern = \"bars\", camera = \"cam0\", ipc = \"/path/of/a/socket\" or \
-             from = \"another stream\""
+            "stream '{name}' has no source: add pattern = \"bars\", camera = \"cam0\", ipc = \"/path/of/a/socket\", \
+             file = \"/path/of/a/clip.mp4\" or from = \"another stream\""
         )),
         (Some(_), Some(_)) => {
-            Err(format!("stream '{name}' has more than one source: keep one of pattern, camera, ipc and from"))
+            Err(format!("stream '{name}' has more than one source: keep one of pattern, camera, ipc, file and from"))
         }
     }
+}
+
+/// What a stream plays.
+fn played(path: PathBuf, stream: &Stream) -> SourceSpec {
+    SourceSpec::File(FileSpec {
+        clip: Clip::Path(path),
+        looped: stream.looped.unwrap_or(false),
+        pace: stream.pace.map(|pace| pace.0).unwrap_or_default(),
+        backend: stream.backend.map(|backend| backend.0).unwrap_or_default(),
+    })
+}
+
+/// A file is shown as it is. Whether it is there is seen when it is played: it may come later.
+fn check_file(name: &SocketName, stream: &Stream) -> Result<(), String> {
+    let Some(path) = &stream.file else {
+        if stream.looped.is_some() || stream.pace.is_some() {
+            return Err(format!("stream '{name}': loop and pace are for streams with file = \"…\"; leave them out"));
+        }
+        return Ok(());
+    };
+    if stream.format.is_some() || stream.size.is_some() || stream.rate.is_some() {
+        return Err(format!(
+            "stream '{name}': format, size and rate are the file's; leave them out, and convert in another stream with \
+             from = \"{name}\""
+        ));
+    }
+    if stream.vsl.is_some() {
+        return Err(format!("stream '{name}': vsl is for pictures of a camera or pattern; leave it out"));
+    }
+    if !path.is_absolute() {
+        return Err(format!("stream '{name}': file must be the whole path of a file, not '{}'", path.display()));
+    }
+    Ok(())
 }
 
 /// How a stream is encoded.
@@ -226,7 +262,13 @@ fn coding(stream: &Stream) -> Result<Coding, String> {
 
 /// Whether something is said of an encoder.
 fn says_of_encoder(stream: &Stream) -> bool {
-    coding(stream).map_or(true, |coding| coding != Coding::default()) || stream.codec.is_some()
+    let nothing = Coding::default();
+    // Who decodes a file is said with the same word.
+    let of_encoder = |coding: Coding| match stream.file {
+        Some(_) => Coding { backend: nothing.backend, ..coding },
+        None => coding,
+    };
+    coding(stream).map_or(true, |coding| of_encoder(coding) != nothing) || stream.codec.is_some()
 }
 
 /// What a stream is that is made from another one: encoded, unless it has a format or size of its

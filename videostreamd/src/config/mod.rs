@@ -26,6 +26,7 @@ use crate::bus::Address;
 use crate::devices::Match;
 use crate::metrics::Listen;
 use crate::rendition::RateMode;
+use crate::stream::file::Pace;
 use crate::stream::spec::SourceSpec;
 
 /// Where sockets lie unless told otherwise; the unit's `RuntimeDirectory=videostream`.
@@ -91,6 +92,13 @@ pub struct Stream {
     pub camera: Option<String>,
     /// Another host's stream, by the path of its socket.
     pub ipc: Option<PathBuf>,
+    /// A file, by its whole path, to be played.
+    pub file: Option<PathBuf>,
+    /// Whether it begins anew at its end.
+    #[serde(rename = "loop")]
+    pub looped: Option<bool>,
+    /// When its pictures are published.
+    pub pace: Option<Quoted<Pace>>,
     /// Another stream of this daemon, by its name, to be encoded.
     pub from: Option<SocketName>,
     /// How it is encoded.
@@ -111,7 +119,7 @@ pub struct Stream {
     pub profile: Option<Quoted<Profile>>,
     /// What decoders must be able to do.
     pub level: Option<Quoted<Level>>,
-    /// Who encodes.
+    /// Who encodes, converts or decodes.
     pub backend: Option<Quoted<Backend>>,
     /// Runs from the start of the daemon, used or not.
     #[serde(default)]
@@ -247,9 +255,11 @@ impl Publication {
     pub fn buffers(&self, source: &SourceSpec) -> usize {
         let unasked = match source {
             SourceSpec::Coded { .. } => DEFAULT_CODED_BUFFERS,
-            SourceSpec::Pattern | SourceSpec::Camera { .. } | SourceSpec::Ipc { .. } | SourceSpec::Converted { .. } => {
-                DEFAULT_BUFFERS
-            }
+            SourceSpec::Pattern
+            | SourceSpec::Camera { .. }
+            | SourceSpec::Ipc { .. }
+            | SourceSpec::Converted { .. }
+            | SourceSpec::File(_) => DEFAULT_BUFFERS,
         };
         self.buffers.map_or(unasked, |buffers| buffers.0 as usize)
     }
@@ -261,8 +271,8 @@ impl Publication {
             SourceSpec::Camera { .. } => DEFAULT_CAMERA_SPARES,
             // The buffers are another host's.
             SourceSpec::Ipc { .. } => 0,
-            // They are small, or those of the converter.
-            SourceSpec::Coded { .. } | SourceSpec::Converted { .. } => 0,
+            // They are small, or those of the converter or decoder.
+            SourceSpec::Coded { .. } | SourceSpec::Converted { .. } | SourceSpec::File(_) => 0,
         };
         self.spares.map_or(unasked, |spares| spares.0 as usize)
     }

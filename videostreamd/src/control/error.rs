@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a request was refused, in words that say what to do.
 
+use crate::stream::file::{Refusal, Trouble};
 use crate::stream::handle::HandleError;
 use crate::stream::spec::NotForVsl;
 
@@ -59,6 +60,15 @@ pub enum ControlError {
 impl From<HandleError> for ControlError {
     fn from(error: HandleError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<Refusal> for ControlError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.trouble {
+            Trouble::Missing | Trouble::File => Self::BadFile(refusal.text),
+            Trouble::Format => Self::BadFormat(refusal.text),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::entry::Origin;
 use super::{Changed, Control, ControlError, StreamEntry};
 use crate::rendition::Coding;
-use crate::stream::spec::{Shape, SourceSpec, Wanted};
+use crate::stream::spec::{Shape, SourceSpec, StreamSpec, Wanted};
 
 /// Streams that can be made while the daemon runs. Each has a thread and a socket; nobody needs as
 /// many views of a handful of cameras.
@@ -34,6 +34,12 @@ impl Control {
             _ => Shape::default(),
         };
         let spec = self.loaded.made(name, source, shape, &self.socket_dir).map_err(ControlError::BadFormat)?;
+        self.add_made(spec)
+    }
+
+    /// Adds a stream that is there until it is stopped; if one has its name already, that one it is.
+    pub(super) fn add_made(&self, spec: StreamSpec) -> Result<Arc<StreamEntry>, ControlError> {
+        let name = spec.name.clone();
         let entry = StreamEntry::new(spec, Origin::Request);
         let mut streams = self.lock_streams();
         if streams.values().filter(|entry| entry.origin == Origin::Request).count() >= MAX_MADE {
@@ -42,9 +48,9 @@ impl Control {
             )));
         }
         // Somebody else may have been faster.
-        let entry = Arc::clone(streams.entry(name.to_owned()).or_insert(entry));
+        let entry = Arc::clone(streams.entry(name.clone()).or_insert(entry));
         drop(streams);
-        self.tell([Changed::Stream(name.to_owned())].into_iter());
+        self.tell([Changed::Stream(name)].into_iter());
         Ok(entry)
     }
 

@@ -8,6 +8,7 @@ mod entry;
 mod error;
 mod made;
 mod plan;
+mod playing;
 mod recordings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use self::entry::{Origin, Running};
 pub use self::error::ControlError;
 use self::error::{list, open_error};
 use self::plan::OnFailure;
+pub use self::playing::{PlayOptions, Playing};
 use crate::codec_session::{Limits, Sessions};
 use crate::codecs::Codecs;
 use crate::config::load::Loaded;
@@ -298,6 +300,13 @@ impl Control {
         let idle = entry.status.borrow().idle;
         let used = current.as_ref().filter(|_| !idle);
         let plan = self.plan(entry, wanted, used.map(|running| &running.plan), on_failure)?;
+        let goes_on = |before: &Plan| !idle && *before == plan && entry.state() == StreamState::Running;
+        if let (Plan::File(file), OnFailure::Stop) = (&plan, on_failure)
+            && !current.as_ref().is_some_and(|running| goes_on(&running.plan))
+        {
+            // Whoever asks now wants to know; what plays later says it in its state.
+            file.check().await?;
+        }
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
             if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {

@@ -13,6 +13,7 @@ use crate::rendition::Rendition;
 use crate::stream::camera::CameraPlan;
 use crate::stream::coded::CodedPlan;
 use crate::stream::converted::ConvertedPlan;
+use crate::stream::file::{FilePlan, Playback};
 use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec, Wanted};
@@ -30,7 +31,7 @@ impl Control {
         let before = current.map_or(spec.shape, |plan| match plan {
             Plan::Pattern { shape, .. } | Plan::Camera(CameraPlan { shape, .. }) => *shape,
             Plan::Converted(plan) => Shape { fourcc: plan.config.fourcc, size: plan.config.size, rate: None },
-            Plan::Ipc(_) | Plan::Coded(_) => Shape::default(),
+            Plan::Ipc(_) | Plan::Coded(_) | Plan::File(_) => Shape::default(),
         });
         if !wanted.coding.is_empty() && !matches!(spec.source, SourceSpec::Coded { .. }) {
             return Err(ControlError::BadFormat(format!(
@@ -103,6 +104,17 @@ impl Control {
                 config: ConverterConfig { fourcc: shape.fourcc, size: shape.size, pictures: buffers },
                 backend: *backend,
                 codecs: Arc::clone(&self.codecs),
+            })),
+            SourceSpec::File(file) if shape != Shape::default() => Err(ControlError::BadFormat(format!(
+                "stream '{}' shows what is in {}: format, size and rate are the file's",
+                spec.name, file.clip
+            ))),
+            SourceSpec::File(file) => Ok(Plan::File(FilePlan {
+                stream: spec.name.clone(),
+                spec: file.clone(),
+                buffers,
+                codecs: Arc::clone(&self.codecs),
+                playback: Arc::new(Playback::default()),
             })),
             SourceSpec::Ipc { path, locks } => Ok(Plan::Ipc(Subscription {
                 path: path.clone(),

@@ -57,6 +57,11 @@ impl Consumer {
         !self.sender.is_closed()
     }
 
+    /// Waits until the queue has room for a frame, or nobody wants any.
+    pub async fn room(&self) {
+        let _ = self.sender.reserve().await;
+    }
+
     /// Counts a frame that the source could not spare.
     pub fn miss(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);

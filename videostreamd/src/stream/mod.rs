@@ -5,18 +5,20 @@
 //! So the data plane needs no locks, and a camera whose driver hangs takes nobody with it.
 //!
 //! * [`spec`]: what a stream is to be
-//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`])
+//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`], [`converted`], [`file`])
 //! * [`thread`]: the loop; [`demand`]: when the source is to be open
 //! * [`consumer`]: how frames reach an encoder inside the daemon
 //! * [`handle`]: the thread, as seen from outside; [`directory`]: all of them, for those that are made
 //!   from others
 
+mod alarm;
 pub mod camera;
 pub mod coded;
 pub mod consumer;
 pub mod converted;
 mod demand;
 pub mod directory;
+pub mod file;
 pub mod handle;
 pub mod ipc;
 pub mod pattern;

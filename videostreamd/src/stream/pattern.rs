@@ -5,17 +5,14 @@
 //! shows as a jump in `sequence`, and `capture_ns` is the moment that the frame stands for,
 //! not the moment at which somebody got round to painting it.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::Context;
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use vs_frame::clock::{NS_PER_SEC, monotonic_ns};
 use vs_frame::{CpuMemory, CpuPool, Format, FrameFlags, FrameMeta, MemoryKind};
 use vs_pattern::Pattern;
 
+use super::alarm::Alarm;
 use super::source::{BufferCounts, Counts, Event};
 use super::spec::{Shape, StreamSpec};
 
@@ -30,7 +27,7 @@ pub struct PatternSource {
     /// Buffers beyond these are spares.
     regular: usize,
     memory: MemoryKind,
-    timer: AsyncFd<OwnedFd>,
+    alarm: Alarm,
     /// When tick 0 was, in ns of `CLOCK_MONOTONIC`.
     start_ns: u64,
     /// The next tick to come, from 1.
@@ -45,19 +42,12 @@ impl PatternSource {
         let pattern = Pattern::new(&format).context("cannot paint the pattern")?;
         let kind = memory.kind();
         let pool = CpuPool::new(Arc::new(format), memory, INITIAL_BUFFERS.min(buffers), buffers + spares)?;
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).context("cannot create a timer")?;
-        // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the
-        // `AsyncFd` owns it.
-        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }
-            .map_err(std::io::Error::from)
-            .context("cannot watch a timer")?;
         let source = Self {
             pattern,
             pool,
             regular: buffers,
             memory: kind,
-            timer,
+            alarm: Alarm::new()?,
             start_ns: monotonic_ns(),
             tick: 1,
             counts: Counts::default(),
@@ -95,19 +85,7 @@ impl PatternSource {
     /// Waits for the next tick and paints its frame. Safe to cancel: the tick is taken only
     /// when nothing is awaited any more.
     pub async fn next(&mut self, serial: u64) -> anyhow::Result<Event> {
-        loop {
-            let mut guard = self.timer.readable().await?;
-            let mut expirations = [0u8; 8];
-            match rustix::io::read(guard.get_inner(), &mut expirations) {
-                Ok(_) => {
-                    // A tick that has been read leaves nothing to read.
-                    guard.clear_ready();
-                    break;
-                }
-                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
-                Err(error) => return Err(error).context("cannot read the timer"),
-            }
-        }
+        self.alarm.wait().await?;
         let missed = self.missed();
         let event = self.paint(serial, missed);
         self.tick += 1;
@@ -159,11 +137,6 @@ impl PatternSource {
 
     /// Sets the timer to the next tick, counted from the start: no rounding adds up.
     fn arm(&self) -> anyhow::Result<()> {
-        let at = self.capture_ns(self.tick);
-        let it_value = Timespec { tv_sec: (at / NS_PER_SEC) as i64, tv_nsec: (at % NS_PER_SEC) as i64 };
-        let timer = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer)
-            .context("cannot set the timer")?;
-        Ok(())
+        self.alarm.set(self.capture_ns(self.tick))
     }
 }

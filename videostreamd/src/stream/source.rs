@@ -10,6 +10,7 @@ use vs_ipc::wire::StreamState;
 use super::camera::{CameraPlan, CameraSource};
 use super::coded::{CodedPlan, CodedSource};
 use super::converted::{ConvertedPlan, ConvertedSource};
+use super::file::{FilePlan, FileSource};
 use super::ipc::{IpcSource, Subscription};
 use super::pattern::PatternSource;
 use super::spec::{Shape, frames_for_clients};
@@ -36,6 +37,8 @@ pub enum Plan {
     Coded(CodedPlan),
     /// Convert another stream's pictures.
     Converted(ConvertedPlan),
+    /// Play a file.
+    File(FilePlan),
 }
 
 /// What came of waiting for a frame.
@@ -153,6 +156,8 @@ pub enum Source {
     Coded(Box<CodedSource>),
     /// Another stream, converted.
     Converted(Box<ConvertedSource>),
+    /// A file.
+    File(Box<FileSource>),
 }
 
 impl Source {
@@ -173,20 +178,28 @@ impl Source {
             Plan::Ipc(subscription) => Ok(Self::Ipc(Box::new(IpcSource::new(subscription.clone())))),
             Plan::Coded(plan) => Ok(Self::Coded(Box::new(CodedSource::new(plan.clone())))),
             Plan::Converted(plan) => Ok(Self::Converted(Box::new(ConvertedSource::new(plan.clone())))),
+            Plan::File(plan) => FileSource::new(plan.clone()).map(|file| Self::File(Box::new(file))),
         }
     }
 
-    /// Waits for a frame, which will get the serial `serial`. Safe to cancel.
+    /// Whether it waits until all who look have room for its next frame.
+    pub fn waits_for_clients(&self) -> bool {
+        matches!(self, Self::File(file) if file.waits_for_clients())
+    }
+
+    /// Waits for a frame, which will get the serial `serial`; one that
+    /// [waits for clients](Self::waits_for_clients) also for `room`. Safe to cancel.
     ///
     /// # Errors
     /// The source is finished; the message says why and what to do.
-    pub async fn next(&mut self, serial: u64) -> anyhow::Result<Event> {
+    pub async fn next(&mut self, serial: u64, room: impl Future<Output = ()>) -> anyhow::Result<Event> {
         match self {
             Self::Pattern(pattern) => pattern.next(serial).await,
             Self::Camera(camera) => Ok(camera.next().await),
             Self::Ipc(ipc) => Ok(ipc.next().await),
             Self::Coded(coded) => coded.next().await,
             Self::Converted(converted) => Ok(converted.next().await),
+            Self::File(file) => file.next(room).await,
         }
     }
 
@@ -198,6 +211,7 @@ impl Source {
             Self::Ipc(ipc) => ipc.state(),
             Self::Coded(coded) => coded.state(),
             Self::Converted(converted) => converted.state(),
+            Self::File(file) => file.state(),
         }
     }
 
@@ -210,6 +224,7 @@ impl Source {
             Self::Ipc(_) => None,
             Self::Coded(coded) => coded.format(),
             Self::Converted(converted) => converted.format(),
+            Self::File(file) => file.format(),
         }
     }
 
@@ -217,7 +232,7 @@ impl Source {
     pub fn encoder(&self) -> Option<&Arc<Effective>> {
         match self {
             Self::Coded(coded) => coded.encoder(),
-            Self::Pattern(_) | Self::Camera(_) | Self::Ipc(_) | Self::Converted(_) => None,
+            Self::Pattern(_) | Self::Camera(_) | Self::Ipc(_) | Self::Converted(_) | Self::File(_) => None,
         }
     }
 
@@ -225,14 +240,14 @@ impl Source {
     pub fn outage(&self) -> Option<String> {
         match self {
             Self::Camera(camera) => camera.outage(),
-            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) => None,
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) | Self::File(_) => None,
         }
     }
 
     /// In which ways the device's answer differs from what was asked.
     pub fn adjustments(&self) -> Vec<String> {
         match self {
-            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) => Vec::new(),
+            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) | Self::File(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
         }
     }
@@ -245,6 +260,7 @@ impl Source {
             Self::Ipc(ipc) => ipc.frames_for_clients(),
             Self::Coded(coded) => coded.frames_for_clients(),
             Self::Converted(converted) => converted.frames_for_clients(),
+            Self::File(file) => file.frames_for_clients(),
         }
     }
 
@@ -254,7 +270,7 @@ impl Source {
         match self {
             Self::Pattern(pattern) => pattern.trim(),
             Self::Camera(camera) => camera.trim(),
-            Self::Ipc(_) | Self::Converted(_) => false,
+            Self::Ipc(_) | Self::Converted(_) | Self::File(_) => false,
             Self::Coded(coded) => coded.trim(),
         }
     }
@@ -267,6 +283,7 @@ impl Source {
             Self::Ipc(_) => BufferCounts::default(),
             Self::Coded(coded) => coded.buffers(),
             Self::Converted(converted) => converted.buffers(),
+            Self::File(file) => file.buffers(),
         }
     }
 
@@ -278,6 +295,7 @@ impl Source {
             Self::Ipc(ipc) => ipc.counts(),
             Self::Coded(coded) => coded.counts(),
             Self::Converted(converted) => converted.counts(),
+            Self::File(file) => file.counts(),
         }
     }
 }

@@ -10,6 +10,7 @@ use vs_ipc::host::HostOptions;
 use vs_ipc::vsl::picture::{Picture, Untellable};
 use vs_pattern::Pattern;
 
+use super::file::FileSpec;
 use crate::rendition::{Coding, Wishes};
 
 /// Buffers that stay with the device whatever readers hold: one being filled, one to follow without a pause,
@@ -51,6 +52,8 @@ pub enum SourceSpec {
         /// Who converts.
         backend: Backend,
     },
+    /// A file that is played.
+    File(FileSpec),
 }
 
 impl SourceSpec {
@@ -62,6 +65,7 @@ impl SourceSpec {
             Self::Ipc { .. } => "ipc",
             Self::Coded { .. } => "coded",
             Self::Converted { .. } => "converted",
+            Self::File(_) => "file",
         }
     }
 
@@ -69,7 +73,7 @@ impl SourceSpec {
     pub fn from(&self) -> Option<&str> {
         match self {
             Self::Coded { from, .. } | Self::Converted { from, .. } => Some(from),
-            Self::Pattern | Self::Camera { .. } | Self::Ipc { .. } => None,
+            Self::Pattern | Self::Camera { .. } | Self::Ipc { .. } | Self::File(_) => None,
         }
     }
 }
@@ -169,7 +173,8 @@ impl StreamSpec {
             SourceSpec::Pattern
             | SourceSpec::Camera { .. }
             | SourceSpec::Coded { .. }
-            | SourceSpec::Converted { .. } => frames_for_clients(self.buffers + self.spares),
+            | SourceSpec::Converted { .. }
+            | SourceSpec::File(_) => frames_for_clients(self.buffers + self.spares),
             // Until it has said how many it lends; the source sees to the rest.
             SourceSpec::Ipc { .. } => lent_frames_for_clients(self.buffers),
         };

@@ -118,8 +118,9 @@ impl StreamThread {
         let mut trim = tokio::time::interval(TRIM_INTERVAL);
         loop {
             let serial = self.host.next_serial();
+            let has_room = self.has_room();
             let wake = tokio::select! {
-                event = next_event(&mut self.source, serial) => Wake::Source(event),
+                event = next_event(&mut self.source, serial, room(has_room, &self.consumers)) => Wake::Source(event),
                 command = commands.recv() => Wake::Command(command),
                 turned = self.host.turn() => Wake::Host(turned),
                 _ = trim.tick() => Wake::Trim,
@@ -140,6 +141,16 @@ impl StreamThread {
             }
             self.look_for_users();
         }
+    }
+
+    /// Whether there is anybody, and everybody has room for the next frame, as far as that matters to
+    /// the source. The loop comes back here whenever it may have changed.
+    fn has_room(&mut self) -> bool {
+        if !self.source.as_ref().is_some_and(Source::waits_for_clients) {
+            return true;
+        }
+        let used = self.host.has_clients() || self.consumers.iter().any(Consumer::is_there);
+        used && self.host.has_room_for_next()
     }
 
     /// Opens the source for the first user, and closes it when the last one has left for good.
@@ -211,7 +222,7 @@ impl StreamThread {
             Event::Budget { frames } => self.set_budget(frames),
             Event::Corrupt => {
                 if self.trouble.corrupt == 0 {
-                    tracing::warn!(stream = self.name(), "the driver delivers damaged frames: they are not published");
+                    tracing::warn!(stream = self.name(), "the source delivers damaged frames: they are not published");
                 }
                 self.trouble.corrupt += 1;
             }
@@ -452,9 +463,19 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-async fn next_event(source: &mut Option<Source>, serial: u64) -> anyhow::Result<Event> {
+/// Waits until the consumers inside the daemon have room for a frame, if the clients have.
+async fn room(has_room: bool, consumers: &[Consumer]) {
+    if !has_room {
+        return std::future::pending().await;
+    }
+    for consumer in consumers {
+        consumer.room().await;
+    }
+}
+
+async fn next_event(source: &mut Option<Source>, serial: u64, room: impl Future<Output = ()>) -> anyhow::Result<Event> {
     match source {
-        Some(source) => source.next(serial).await,
+        Some(source) => source.next(serial, room).await,
         None => std::future::pending().await,
     }
 }

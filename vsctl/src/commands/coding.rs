@@ -61,11 +61,23 @@ enum RateControl {
     Quality,
 }
 
+/// Who encodes, converts or decodes.
 #[derive(ValueEnum, Debug, Clone, Copy)]
-enum Backend {
+pub enum Backend {
     Auto,
     V4l2,
     Software,
+}
+
+impl Backend {
+    /// The daemon's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::V4l2 => "v4l2",
+            Self::Software => "software",
+        }
+    }
 }
 
 impl Coding {
@@ -75,11 +87,6 @@ impl Coding {
             RateControl::Vbr => "vbr",
             RateControl::Cbr => "cbr",
             RateControl::Quality => "quality",
-        };
-        let who = |backend| match backend {
-            Backend::Auto => "auto",
-            Backend::V4l2 => "v4l2",
-            Backend::Software => "software",
         };
         CodingOptions {
             codec: self.codec.clone(),
@@ -91,7 +98,7 @@ impl Coding {
             b_frames: self.b_frames,
             profile: self.profile.clone(),
             level: self.level.clone(),
-            backend: self.backend.map(|backend| who(backend).to_owned()),
+            backend: self.backend.map(|backend| backend.word().to_owned()),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod info;
 pub mod metrics;
 mod output_file;
+pub mod play;
 pub mod receive;
 pub mod record;
 pub mod start_stream;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Info(command) => command.run(&bus, output).await,
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,
+        Command::Play(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,
     }
 }

@@ -10,6 +10,7 @@ pub mod device;
 pub mod encoder;
 pub mod info;
 pub mod metrics;
+pub mod play;
 pub mod receive;
 pub mod recording;
 pub mod status;

@@ -219,6 +219,30 @@ impl<T> LeaseBook<T> {
         self.holders.get(client.0).is_some_and(|holder| holder.leases.len() < holder.credits_now())
     }
 
+    /// Whether a frame that is published next finds room.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.staying() < self.limits.frames
+    }
+
+    /// Whether the client would get a lease on the frame that is published next, however many
+    /// others get one before it.
+    #[must_use]
+    pub fn would_lock_next(&self, client: ClientKey) -> bool {
+        let Some(holder) = self.holders.get(client.0) else { return false };
+        let scarcity = Scarcity::of(self.staying(), self.limits.frames);
+        // Each other user may come to hold the frame first, which makes the share smaller.
+        let frames = self.limits.frames.saturating_sub(self.users.others());
+        let share = self.users.may_hold(holder.user, self.last_serial + 1, frames);
+        holder.leases.len() < holder.credits_now() && scarcity.allows(holder) && share
+    }
+
+    /// Frames that do not leave for the next one.
+    fn staying(&self) -> usize {
+        let leaves = self.newest.is_some_and(|serial| self.entry(serial).is_some_and(|entry| !entry.is_needed(None)));
+        self.entries.len() - usize::from(leaves)
+    }
+
     /// Enters a client.
     pub fn add_client(&mut self, claim: Claim) -> ClientKey {
         let Claim { credits, uid } = claim;

@@ -100,6 +100,11 @@ impl Users {
         }
     }
 
+    /// Users beside one.
+    pub(super) fn others(&self) -> usize {
+        self.users.len().saturating_sub(1)
+    }
+
     /// Whether the user may hold this frame, out of `frames`.
     pub(super) fn may_hold(&self, key: UserKey, serial: u64, frames: usize) -> bool {
         let Some(user) = self.users.get(key.0) else { return false };

@@ -20,6 +20,7 @@ mod departures;
 mod flood;
 mod listener;
 mod options;
+mod pace;
 mod places;
 mod poller;
 mod requests;
