@@ -88,7 +88,8 @@ pub struct PlayOptions {
     /// What the file is called, in messages.
     pub title: Option<String>,
     /// Begin anew at the end.
-    pub r#loop: Option<bool>,
+    #[zvariant(rename = "loop")]
+    pub looped: Option<bool>,
     /// `realtime` or `free`.
     pub pace: Option<String>,
     /// Who decodes: `auto`, `v4l2` or `software`.

@@ -109,7 +109,7 @@ impl Play {
         PlayOptions {
             name: Some(name.to_owned()),
             title: self.file.file_name().map(|name| name.to_string_lossy().into_owned()),
-            r#loop: Some(self.looped),
+            looped: Some(self.looped),
             pace: Some(pace.to_owned()),
             backend: self.backend.map(|backend| backend.word().to_owned()),
             detach: Some(self.detach),
