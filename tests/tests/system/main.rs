@@ -15,6 +15,7 @@ mod isolation;
 mod made;
 mod metrics;
 mod on_demand;
+mod playing;
 mod receive;
 mod recording;
 mod republish;

@@ -38,16 +38,21 @@ pub(super) async fn publish(
     let (connection, control, object) = (connection.clone(), Arc::clone(control), path.clone());
     tasks.spawn(async move {
         let Ending { reason, text } = tokio::select! {
+            // Who plays it leaves when it is over, which is no reason of its own.
+            biased;
             ending = playing.playback.wait() => ending,
             () = left(&connection, owner) => {
                 Ending { reason: EndReason::Stopped, text: "whoever played it has left".to_owned() }
             }
         };
         control.end_play(&playing, reason, &text).await;
+        // With the stream goes the file.
+        let playback = Arc::clone(&playing.playback);
+        drop(playing);
         tokio::time::sleep(KEPT).await;
         let shown = connection.object_server().interface::<_, Object>(&object).await;
         let same = match shown {
-            Ok(shown) => Arc::ptr_eq(&shown.get().await.playback, &playing.playback),
+            Ok(shown) => Arc::ptr_eq(&shown.get().await.playback, &playback),
             Err(_) => false,
         };
         if same {

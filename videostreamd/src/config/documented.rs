@@ -80,7 +80,7 @@ fn as_it_lies_it_changes_nothing() {
 #[test]
 fn every_option_can_be_switched_on() {
     let loaded = load(&switched_on());
-    assert_eq!(loaded.streams.len(), 6);
+    assert_eq!(loaded.streams.len(), 7);
     assert!(loaded.streams.iter().any(|stream| stream.always_on));
 }
 

@@ -428,6 +428,18 @@ pub(super) fn read_text(text: &str) -> Result<Loaded, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::file::Pace;
+
+    #[test]
+    fn a_file_is_played_as_it_says() {
+        let text = "[stream.a]\nfile = \"/c.mp4\"\nloop = true\npace = \"free\"\nbackend = \"software\"\n[stream.b]\nfile = \"/d.mp4\"\n";
+        let loaded = read_text(text).unwrap();
+        let file = |path: &str, looped, pace, backend| {
+            SourceSpec::File(FileSpec { clip: Clip::Path(path.into()), looped, pace, backend })
+        };
+        assert_eq!(loaded.streams[0].source, file("/c.mp4", true, Pace::Free, Backend::Only(BackendKind::Software)));
+        assert_eq!(loaded.streams[1].source, file("/d.mp4", false, Pace::Realtime, Backend::Auto));
+    }
 
     #[test]
     fn a_full_file_is_understood() {
@@ -461,6 +473,19 @@ mod tests {
     #[test]
     fn every_error_names_its_line_and_a_remedy() {
         let cases = [
+            ("[stream.a]\nfile = \"clip.mp4\"\n", "must be the whole path of a file, not 'clip.mp4'"),
+            (
+                "[stream.a]\nfile = \"/c.mp4\"\npace = \"slow\"\n",
+                "v.toml:3:8: 'slow' is not a pace: there are realtime and free",
+            ),
+            ("[stream.a]\nfile = \"/c.mp4\"\nsize = \"640x480\"\n", "format, size and rate are the file's"),
+            ("[stream.a]\nfile = \"/c.mp4\"\ncodec = \"H264\"\n", "are for streams with from"),
+            ("[stream.a]\nfile = \"/c.mp4\"\npattern = \"bars\"\n", "more than one source"),
+            ("[stream.a]\nfile = \"/c.mp4\"\nvsl = \"/a.vsl\"\n", "vsl is for pictures of a camera or pattern"),
+            (
+                "[stream.a]\npattern = \"bars\"\nloop = true\n",
+                "v.toml:1:1: stream 'a': loop and pace are for streams with file",
+            ),
             (
                 "[stream.a]\npattern = \"bars\"\nfromat = \"NV12\"\n",
                 "v.toml:3:1: unknown field 'fromat', expected one of",

@@ -79,6 +79,8 @@ impl Control {
     pub async fn end_play(&self, playing: &Playing, reason: EndReason, text: &str) {
         let Playing { entry, playback } = playing;
         playback.end(reason, text);
+        // Which may have been earlier, and for another reason.
+        let text = &playback.wait().await.text;
         if !self.shows(entry) {
             return;
         }

@@ -32,6 +32,37 @@ pub struct FeedReceiver {
     dropped: Arc<AtomicU64>,
 }
 
+/// Those who look at a stream, as far as a source cares that can wait for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Readers<'a> {
+    /// There is somebody, and all clients have room for a frame.
+    pub have_room: bool,
+    /// No client holds a frame.
+    pub are_done: bool,
+    /// Those inside the daemon.
+    pub consumers: &'a [Consumer],
+}
+
+impl Readers<'_> {
+    /// Waits until everybody has room for a frame; for ever if somebody has none now, for then the
+    /// stream's loop comes round when that changes.
+    pub async fn room(&self) {
+        if !self.have_room {
+            return std::future::pending().await;
+        }
+        for consumer in self.consumers {
+            consumer.room().await;
+        }
+    }
+
+    /// Waits until no client holds a frame, in the same way.
+    pub async fn done(&self) {
+        if !self.are_done {
+            std::future::pending().await
+        }
+    }
+}
+
 /// A queue for one consumer.
 pub fn queue() -> (Consumer, FeedReceiver) {
     let (sender, receiver) = mpsc::channel(CONSUMER_QUEUE);

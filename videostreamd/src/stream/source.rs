@@ -9,6 +9,7 @@ use vs_ipc::wire::StreamState;
 
 use super::camera::{CameraPlan, CameraSource};
 use super::coded::{CodedPlan, CodedSource};
+use super::consumer::Readers;
 use super::converted::{ConvertedPlan, ConvertedSource};
 use super::file::{FilePlan, FileSource};
 use super::ipc::{IpcSource, Subscription};
@@ -65,6 +66,8 @@ pub enum Event {
     Encoder,
     /// The source itself says what the stream is doing.
     State(StreamState, String),
+    /// No frame comes any more; when its readers are done with the last, it says so in its state.
+    Ending,
     /// The source has learnt how many frames clients may hold.
     Budget {
         /// Frames that all of them together may hold.
@@ -182,24 +185,29 @@ impl Source {
         }
     }
 
+    /// Whether nothing more comes, and it waits until nobody holds a frame.
+    pub fn is_ending(&self) -> bool {
+        matches!(self, Self::File(file) if file.is_ending())
+    }
+
     /// Whether it waits until all who look have room for its next frame.
     pub fn waits_for_clients(&self) -> bool {
         matches!(self, Self::File(file) if file.waits_for_clients())
     }
 
     /// Waits for a frame, which will get the serial `serial`; one that
-    /// [waits for clients](Self::waits_for_clients) also for `room`. Safe to cancel.
+    /// [waits for clients](Self::waits_for_clients) also for its `readers`. Safe to cancel.
     ///
     /// # Errors
     /// The source is finished; the message says why and what to do.
-    pub async fn next(&mut self, serial: u64, room: impl Future<Output = ()>) -> anyhow::Result<Event> {
+    pub async fn next(&mut self, serial: u64, readers: Readers<'_>) -> anyhow::Result<Event> {
         match self {
             Self::Pattern(pattern) => pattern.next(serial).await,
             Self::Camera(camera) => Ok(camera.next().await),
             Self::Ipc(ipc) => Ok(ipc.next().await),
             Self::Coded(coded) => coded.next().await,
             Self::Converted(converted) => Ok(converted.next().await),
-            Self::File(file) => file.next(room).await,
+            Self::File(file) => file.next(readers).await,
         }
     }
 

@@ -10,7 +10,7 @@ use vs_frame::{Format, Frame, Memory, MemoryError, MemoryKind};
 use vs_ipc::host::{Host, HostOptions};
 use vs_ipc::wire::{GoodbyeReason, StreamState};
 
-use super::consumer::Consumer;
+use super::consumer::{Consumer, Readers};
 use super::demand::{Demand, Turn};
 use super::handle::{Command, StreamSnapshot, StreamStatus};
 use super::ration::Ration;
@@ -118,9 +118,10 @@ impl StreamThread {
         let mut trim = tokio::time::interval(TRIM_INTERVAL);
         loop {
             let serial = self.host.next_serial();
-            let has_room = self.has_room();
+            let (have_room, are_done) = (self.has_room(), self.is_done());
+            let readers = Readers { have_room, are_done, consumers: &self.consumers };
             let wake = tokio::select! {
-                event = next_event(&mut self.source, serial, room(has_room, &self.consumers)) => Wake::Source(event),
+                event = next_event(&mut self.source, serial, readers) => Wake::Source(event),
                 command = commands.recv() => Wake::Command(command),
                 turned = self.host.turn() => Wake::Host(turned),
                 _ = trim.tick() => Wake::Trim,
@@ -151,6 +152,11 @@ impl StreamThread {
         }
         let used = self.host.has_clients() || self.consumers.iter().any(Consumer::is_there);
         used && self.host.has_room_for_next()
+    }
+
+    /// Whether no client holds a frame, as far as that matters to the source.
+    fn is_done(&mut self) -> bool {
+        self.source.as_ref().is_some_and(Source::is_ending) && self.host.is_done_with()
     }
 
     /// Opens the source for the first user, and closes it when the last one has left for good.
@@ -219,6 +225,8 @@ impl StreamThread {
                 }
                 self.set_state(state, &text);
             }
+            // The loop comes round, and looks at the clients.
+            Event::Ending => {}
             Event::Budget { frames } => self.set_budget(frames),
             Event::Corrupt => {
                 if self.trouble.corrupt == 0 {
@@ -463,19 +471,9 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Waits until the consumers inside the daemon have room for a frame, if the clients have.
-async fn room(has_room: bool, consumers: &[Consumer]) {
-    if !has_room {
-        return std::future::pending().await;
-    }
-    for consumer in consumers {
-        consumer.room().await;
-    }
-}
-
-async fn next_event(source: &mut Option<Source>, serial: u64, room: impl Future<Output = ()>) -> anyhow::Result<Event> {
+async fn next_event(source: &mut Option<Source>, serial: u64, readers: Readers<'_>) -> anyhow::Result<Event> {
     match source {
-        Some(source) => source.next(serial, room).await,
+        Some(source) => source.next(serial, readers).await,
         None => std::future::pending().await,
     }
 }

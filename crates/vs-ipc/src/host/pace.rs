@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! For a source that can wait: whether everybody has room for the next frame.
+//! For a source that can wait: whether everybody has room for the next frame, or is done with the
+//! last.
 //!
 //! Waited for are clients in leased mode, which say when they are done with a frame. Nobody can hold
 //! up the others for ever: a lease ends by its deadline, and who has let one run out is not waited
@@ -27,6 +28,18 @@ impl Host {
         self.clients.iter_mut().for_each(|(_, client)| client.call());
         self.collect();
         self.all_have_room()
+    }
+
+    /// Whether nobody holds a frame any more. If not, [`turn`](Self::turn) returns when that may have
+    /// changed. A stream that ends waits for it: with the connection ends the right to read.
+    pub fn is_done_with(&mut self) -> bool {
+        self.collect();
+        self.expire(monotonic_ns());
+        if self.book.leases() > 0 {
+            self.clients.iter_mut().for_each(|(_, client)| client.call());
+            self.collect();
+        }
+        self.book.leases() == 0
     }
 
     fn all_have_room(&self) -> bool {

@@ -26,8 +26,6 @@ mod timeline;
 mod worker;
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +38,7 @@ use vs_ipc::wire::StreamState;
 use self::clock::Clock;
 use self::worker::{News, Shown};
 use super::alarm::Alarm;
+use super::consumer::Readers;
 use super::source::{BufferCounts, Counts, Event};
 use super::spec::frames_for_clients;
 use crate::codecs::Codecs;
@@ -193,10 +192,14 @@ impl FileSource {
         self.plan.spec.pace == Pace::Free
     }
 
-    /// Waits for what comes next; `room` is there when all who look have room for a frame. Safe to
-    /// cancel: nothing is taken before it returns.
-    pub async fn next(&mut self, room: impl Future<Output = ()>) -> anyhow::Result<Event> {
-        let mut room = pin!(room);
+    /// Whether its last frame has been published.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.head, Some(Head::End(..)))
+    }
+
+    /// Waits for what comes next, or for its readers. Safe to cancel: nothing is taken before it
+    /// returns.
+    pub async fn next(&mut self, readers: Readers<'_>) -> anyhow::Result<Event> {
         let waits_for_clients = self.waits_for_clients();
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -218,10 +221,13 @@ impl FileSource {
                     self.on_news(told);
                 }
                 (Link::Up { .. }, Some(Head::Picture(_))) if waits_for_clients => {
-                    room.as_mut().await;
+                    readers.room().await;
                     self.publish(monotonic_ns());
                 }
-                (Link::Up { .. }, Some(Head::End(..))) if waits_for_clients => self.end(),
+                (Link::Up { .. }, Some(Head::End(..))) if waits_for_clients => {
+                    readers.done().await;
+                    self.end();
+                }
                 (Link::Up { .. }, Some(head)) => {
                     let pts_ns = head.pts_ns();
                     let due_ns = self.clock.due(pts_ns, monotonic_ns());
@@ -229,17 +235,19 @@ impl FileSource {
                         self.alarm.set(due_ns)?;
                         self.alarm.wait().await?;
                     }
-                    self.on_time(due_ns);
+                    if self.is_ending() {
+                        readers.done().await;
+                        self.end();
+                    } else {
+                        self.on_time(due_ns);
+                    }
                 }
             }
         }
     }
 
-    /// The head's time has come, or has passed by.
+    /// The time of the picture at the head has come, or has passed by.
     fn on_time(&mut self, due_ns: u64) {
-        if matches!(self.head, Some(Head::End(..))) {
-            return self.end();
-        }
         if self.is_overtaken() {
             self.counts.lost += 1;
             self.plan.playback.miss(0, 1);
@@ -288,7 +296,10 @@ impl FileSource {
                 }
             }
             Some(News::Duration(ns)) => self.plan.playback.set_duration(ns),
-            Some(News::End(at_ns, cut)) => self.head = Some(Head::End(at_ns, cut)),
+            Some(News::End(at_ns, cut)) => {
+                self.head = Some(Head::End(at_ns, cut));
+                self.events.push_back(Event::Ending);
+            }
             Some(News::Refused(refusal)) => self.refuse(&refusal),
             None => {
                 let clip = &self.plan.spec.clip;

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use super::reader::{self, Reader};
 use super::refusal::Refusal;
 use super::timeline::{Place, Timeline};
 use crate::codecs::Readiness;
+use crate::stream::ration::Ration;
 
 /// Decoders that may fail one after the other without a picture in between: the best, its reopened
 /// self, and software.
@@ -136,6 +138,8 @@ struct Player<'a> {
     gap: bool,
     loops: u64,
     failures: u32,
+    /// For what the file may make happen at any rate.
+    ration: Ration,
 }
 
 struct Running {
@@ -173,6 +177,7 @@ impl<'a> Player<'a> {
             gap: false,
             loops: 0,
             failures: 0,
+            ration: Ration::default(),
         }
     }
 
@@ -340,14 +345,17 @@ impl<'a> Player<'a> {
     /// The decoder has failed, or there was none: another one takes over. If nothing has been shown
     /// yet it begins where this one began.
     async fn replace(&mut self, failure: Failure, movie: &mut Movie<Reader>) -> Result<(), Stop> {
-        let (stream, clip) = (&self.plan.stream, &self.plan.spec.clip);
+        let (stream, clip) = (self.plan.stream.as_str(), &self.plan.spec.clip);
         let inside = self.running.take().map_or(0, |running| running.inside);
         self.failures += 1;
         let hopeless = self.shown == 0 && self.failures >= MAX_FAILURES;
         if hopeless || matches!(failure, Failure::None(_)) {
             return Err(Refusal::format(clip, failure).into());
         }
-        tracing::warn!(%stream, reason = %failure, "the decoder failed: another one takes over at the next keyframe");
+        if let Some(unlogged) = self.ration.take(Instant::now()) {
+            let reason = failure.to_string();
+            tracing::warn!(stream, reason, unlogged, "the decoder failed: another one takes over at the next keyframe");
+        }
         let hidden = std::mem::take(&mut self.hidden).len() as u64;
         let waiting = u64::from(self.waiting.take().is_some());
         if self.shown == 0 {
