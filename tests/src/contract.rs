@@ -11,11 +11,12 @@ use zbus::Connection;
 use zbus::fdo::{IntrospectableProxy, ObjectManagerProxy};
 
 /// The files of `dbus/`.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     include_str!("../../dbus/org.videostream.VideoStream1.Manager.xml"),
     include_str!("../../dbus/org.videostream.VideoStream1.Device.xml"),
     include_str!("../../dbus/org.videostream.VideoStream1.Controls.xml"),
     include_str!("../../dbus/org.videostream.VideoStream1.Stream.xml"),
+    include_str!("../../dbus/org.videostream.VideoStream1.Playback.xml"),
     include_str!("../../dbus/org.videostream.VideoStream1.Recording.xml"),
 ];
 

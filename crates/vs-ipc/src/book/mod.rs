@@ -22,6 +22,8 @@
 #[cfg(test)]
 mod model;
 mod shares;
+#[cfg(test)]
+mod waiting;
 
 use std::collections::VecDeque;
 
