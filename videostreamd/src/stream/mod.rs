@@ -5,7 +5,7 @@
 //! So the data plane needs no locks, and a camera whose driver hangs takes nobody with it.
 //!
 //! * [`spec`]: what a stream is to be
-//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`], [`converted`], [`file`])
+//! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`], [`converted`], [`mod@file`])
 //! * [`thread`]: the loop; [`demand`]: when the source is to be open
 //! * [`consumer`]: how frames reach an encoder inside the daemon
 //! * [`handle`]: the thread, as seen from outside; [`directory`]: all of them, for those that are made

@@ -115,6 +115,8 @@ pub struct FileSource {
     counts: Counts,
     /// The next frame does not follow the last one.
     gap: bool,
+    /// Something is missing of what has been read.
+    damaged: bool,
     format: Option<(Arc<Format>, MemoryKind)>,
 }
 
@@ -162,6 +164,7 @@ impl FileSource {
             state: (StreamState::Waiting, text),
             counts: Counts::default(),
             gap: false,
+            damaged: false,
             format: None,
         })
     }
@@ -291,6 +294,7 @@ impl FileSource {
             Some(News::Damaged(count)) => {
                 self.counts.corrupt += count;
                 self.plan.playback.miss(count, 0);
+                self.damaged = true;
                 if self.state.0 == StreamState::Running {
                     self.tell(StreamState::Running, DAMAGED.to_owned());
                 }
@@ -318,7 +322,8 @@ impl FileSource {
             self.events.push_back(Event::Opened);
         }
         if self.state.0 != StreamState::Running {
-            self.tell(StreamState::Running, String::new());
+            let text = if self.damaged { DAMAGED } else { "" };
+            self.tell(StreamState::Running, text.to_owned());
         }
         self.head = Some(Head::Picture(shown));
     }
@@ -338,7 +343,7 @@ impl FileSource {
 
     /// It cannot be played, or not any further; perhaps later.
     fn refuse(&mut self, refusal: &Refusal) {
-        self.gap = self.counts.captured > 0;
+        (self.gap, self.damaged) = (self.counts.captured > 0, false);
         self.clock.reset();
         self.link = Link::Down(Instant::now() + Backoff::default().wait(self.attempt));
         self.attempt = self.attempt.saturating_add(1);
