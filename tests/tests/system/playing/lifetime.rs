@@ -3,10 +3,11 @@
 
 use rustix::process::Signal;
 use serde_json::json;
+use system_tests::client::builder;
 use system_tests::process::End;
 use system_tests::vsctl::Outcome;
 use system_tests::{Rig, client, eventually};
-use vsclient::Client;
+use vsclient::{Client, Mode};
 
 use super::clips::{pictures, x264};
 use super::{Got, connect, farewell, play, receive_all};
@@ -101,6 +102,26 @@ fn at_the_readers_pace_everybody_sees_everything() {
     assert_eq!(first.sequence, 0, "it did not wait for the first reader");
     vsctl.kill();
     gone(&rig);
+}
+
+#[test]
+fn one_that_hangs_holds_nobody_up_for_ever() {
+    let rig = Rig::start("[defaults]\nlease = \"100ms\"\n");
+    let file = x264(&rig, "clip.mp4", "176x144", 30, "-bf 0");
+    let _vsctl = play(&rig, &file, &["--loop"]);
+    let mut hog = builder(&rig.socket("clip")).name("hog").connect().unwrap();
+    let held = [client::next(&mut hog), client::next(&mut hog)];
+    let mut silent = builder(&rig.socket("clip")).mode(Mode::Notify).connect().unwrap();
+    let _ = client::next(&mut silent);
+    let mut client = connect(&rig);
+    let mut last = None;
+    for _ in 0..300 {
+        let frame = client::next(&mut client);
+        assert!(last.is_none_or(|last| frame.meta().sequence == last + 1));
+        last = Some(frame.meta().sequence);
+    }
+    rig.client_that("clip", "hog", |hog| hog.revoked.values().sum::<u64>() > 0);
+    drop(held);
 }
 
 #[test]
