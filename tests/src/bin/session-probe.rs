@@ -268,32 +268,58 @@ fn stream(socket: &str, codec: &str, frames: &str) -> Result<String> {
     let (codec, frames): (FourCc, usize) = (codec.parse()?, frames.parse()?);
     let mut client = Client::builder(socket).name("session-probe").connect_or_wait()?;
     let mut decoder = Decoder::builder().codec(codec).formats(&[FourCc::NV12]).timeout(Some(PATIENCE)).open()?;
-    let (mut sent, mut received, mut worst) = (VecDeque::new(), 0, f64::INFINITY);
-    while received < frames {
-        if sent.len() + received < frames {
+    let (mut sent, mut seen) = (VecDeque::new(), Seen { received: 0, worst: f64::INFINITY });
+    while seen.received < frames {
+        if sent.len() + seen.received < frames {
             let frame = client.next_frame(PATIENCE)?.ok_or("no access unit came")?;
             let meta = *frame.meta();
-            if sent.is_empty() && received == 0 && !meta.flags.contains(FrameFlags::KEYFRAME) {
+            if sent.is_empty() && seen.received == 0 && !meta.flags.contains(FrameFlags::KEYFRAME) {
                 return Err("the stream begins in the middle".into());
             }
             // The picture's serial in the pattern's stream, and when it was painted.
             sent.push_back((u64::from(meta.sequence), meta.capture_ns));
             let unit = frame.read(|view| view.payload().to_vec())?;
-            decoder.submit_unit(&unit, meta, meta.capture_ns)?;
+            loop {
+                match decoder.submit_unit(&unit, meta, meta.capture_ns) {
+                    Ok(()) => break,
+                    Err(SubmitError::Full) => check(&take(&mut decoder, true)?, &mut sent, &mut seen)?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
         } else {
             decoder.drain()?;
         }
-        while let Some(output) = take(&mut decoder, sent.len() + received == frames)? {
-            let Output::Done(done) = output else { break };
-            let (serial, capture_ns) = sent.pop_front().ok_or("a picture more than was sent")?;
-            if done.tag != capture_ns || done.frame.meta().capture_ns != capture_ns {
-                return Err(format!("wanted picture {serial} of {capture_ns}, got that of {}", done.tag).into());
+        while let output @ Some(_) = take(&mut decoder, sent.len() + seen.received == frames)? {
+            check(&output, &mut sent, &mut seen)?;
+            if matches!(output, Some(Output::Drained)) {
+                break;
             }
-            worst = worst.min(psnr(&done.frame, serial, capture_ns)?);
-            received += 1;
         }
     }
+    let Seen { received, worst } = seen;
     Ok(format!("{received} frames of a coded stream in order, PSNR at least {worst:.1}"))
+}
+
+/// What has come out of a stream.
+struct Seen {
+    received: usize,
+    worst: f64,
+}
+
+/// Whether a picture is the one whose turn it is: of this serial, taken at this time.
+fn check(output: &Option<Output>, sent: &mut VecDeque<(u64, u64)>, seen: &mut Seen) -> Result<()> {
+    let done = match output {
+        Some(Output::Done(done)) => done,
+        Some(Output::Drained) => return Ok(()),
+        other => return Err(format!("the decoder says {other:?}").into()),
+    };
+    let (serial, capture_ns) = sent.pop_front().ok_or("a picture more than was sent")?;
+    if done.tag != capture_ns || done.frame.meta().capture_ns != capture_ns {
+        return Err(format!("wanted picture {serial} of {capture_ns}, got that of {}", done.tag).into());
+    }
+    seen.worst = seen.worst.min(psnr(&done.frame, serial, capture_ns)?);
+    seen.received += 1;
+    Ok(())
 }
 
 /// What the decoder has; with `all` it is waited for.

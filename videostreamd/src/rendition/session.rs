@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One encoder and those that it works for. The work itself is done by [`worker`](super::worker).
+//! One encoder and those that it works for. The work itself is done by `worker`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
