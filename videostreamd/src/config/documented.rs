@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, Visitor, value};
 use vs_ipc::host::HostOptions;
 
 use super::load::{Loaded, read_text};
-use super::{Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Metrics, Publication, Stream};
+use super::{Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Device, Metrics, Publication, Stream};
 use crate::bus::Address;
 use crate::devices::Match;
 use crate::stream::spec::{SourceSpec, StreamSpec};
@@ -98,8 +98,11 @@ fn every_option_is_there() {
     }
     let devices = documented["device"].as_table().unwrap();
     for key in keys::<Match>() {
-        let explained = devices.values().any(|device| device["match"].get(key).is_some());
-        assert!(explained, "no [device.NAME] explains {key}");
+        let explained = |device: &toml::Value| device.get("match").is_some_and(|wish| wish.get(key).is_some());
+        assert!(devices.values().any(explained), "no [device.NAME] explains {key}");
+    }
+    for key in keys::<Device>() {
+        assert!(devices.values().any(|device| device.get(key).is_some()), "no [device.NAME] explains {key}");
     }
     let streams = documented["stream"].as_table().unwrap();
     for key in keys::<Stream>() {

@@ -13,7 +13,8 @@ use vs_frame::{CpuMemory, FourCc};
 use vs_ipc::host::{HostOptions, VslOptions};
 use vs_ipc::vsl::wire::LOCKS_MAX;
 
-use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Publication, SocketName, Stream};
+use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Device, Publication, SocketName, Stream};
+use crate::devices::Match;
 use crate::rendition::{Coding, Wishes};
 use crate::stream::file::{Clip, FileSpec};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
@@ -132,12 +133,7 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
         toml::from_str(source.text).map_err(|error| source.wrong(error.span(), error.message().replace('`', "'")))?;
     let socket_dir = socket_dir(&config, argument);
     for (name, device) in &config.device {
-        if device.get_ref().matching.is_empty() {
-            let message = format!(
-                "device '{name}' would be any device: say in match what it is like, as in match = {{ serial = \"A1B2\" }}"
-            );
-            return Err(source.wrong(Some(device.span()), message));
-        }
+        check_device(name, device.get_ref()).map_err(|message| source.wrong(Some(device.span()), message))?;
     }
     let mut streams = Vec::new();
     for (name, stream) in &config.stream {
@@ -146,6 +142,19 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
         streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
     }
     Ok(Loaded { config, streams })
+}
+
+fn check_device(name: &SocketName, device: &Device) -> Result<(), String> {
+    if device.matching.as_ref().is_none_or(Match::is_empty) && device.sessions.is_none() {
+        return Err(format!(
+            "device '{name}' would be any device: say in match what it is like, as in match = {{ serial = \"A1B2\" }}"
+        ));
+    }
+    let (max, kept) = (device.sessions.map(|n| n.0), device.sessions_kept.map(|n| n.0));
+    if kept.is_some() && kept > max {
+        return Err(format!("device '{name}': sessions-kept is part of sessions, and must not be more"));
+    }
+    Ok(())
 }
 
 fn check(name: &SocketName, stream: &Stream, defaults: &Publication, socket_dir: &Path) -> Result<StreamSpec, String> {
@@ -499,7 +508,8 @@ mod tests {
             ),
             ("\n[device.a]\nmatch = {}\n", "v.toml:2:1: device 'a' would be any device"),
             ("[device.a]\nmatch = { port = 1 }\n", "unknown field 'port', expected one of"),
-            ("[device.a]\n", "missing field 'match'"),
+            ("[device.a]\n", "would be any device"),
+            ("[device.enc0]\nsessions = 2\nsessions-kept = 3\n", "must not be more"),
             ("\n[stream.a]\nrate = 30\n", "stream 'a' has no source: add pattern"),
             ("[stream.a]\npattern = \"bars\"\ncamera = \"cam0\"\n", "more than one source"),
             ("[stream.a]\npattern = \"bars\"\nvsl = \"a.vsl\"\n", "vsl must be the whole path"),

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use value::{Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
-use vs_codec::{Backend, Bitrate, Level, Profile};
+use vs_codec::{Backend, Bitrate, Level, Profile, Sessions};
 use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
 
@@ -79,7 +79,12 @@ pub struct Metrics {
 pub struct Device {
     /// What the device is like that has this name.
     #[serde(rename = "match")]
-    pub matching: Match,
+    pub matching: Option<Match>,
+    /// Sessions of it that may be open at once.
+    pub sessions: Option<Decimal<1, 1024>>,
+    /// Those of them that are kept for streams and recordings.
+    #[serde(default)]
+    pub sessions_kept: Option<Decimal<0, 1024>>,
 }
 
 /// `[stream.NAME]`
@@ -159,6 +164,15 @@ pub struct Stream {
     pub socket_mode: Option<Quoted<Octal>>,
     /// See [`Publication`].
     pub socket_group: Option<String>,
+}
+
+impl Device {
+    /// How many sessions it has, if something is said of that.
+    pub fn limits(&self) -> Option<Sessions> {
+        let said = self.sessions.is_some() || self.sessions_kept.is_some();
+        let max = self.sessions.map_or(u32::MAX, |sessions| sessions.0);
+        said.then(|| Sessions::new(max, self.sessions_kept.map_or(0, |kept| kept.0)))
+    }
 }
 
 /// The patterns there are.

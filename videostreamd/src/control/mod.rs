@@ -87,15 +87,19 @@ impl Control {
             loaded.streams.iter().map(|spec| (spec.name.clone(), StreamEntry::new(spec.clone(), Origin::Config)));
         let streams = Mutex::new(entries.collect());
         let devices = &loaded.config.device;
-        let configured =
-            devices.iter().map(|(name, device)| (name.as_str().to_owned(), device.get_ref().matching.clone()));
+        let configured = devices
+            .iter()
+            .filter_map(|(name, device)| Some((name.as_str().to_owned(), device.get_ref().matching.clone()?)));
+        let limits =
+            devices.iter().filter_map(|(name, device)| Some((name.as_str().to_owned(), device.get_ref().limits()?)));
+        let limits = limits.collect();
         let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
             SourceSpec::Camera { device } => Some(device.clone()),
             _ => None,
         });
         let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
         let controls = ControlBook::new(state_dir);
-        let codecs = Arc::new(Codecs::new(Arc::clone(&devices), BTreeMap::new()));
+        let codecs = Arc::new(Codecs::new(Arc::clone(&devices), limits));
         Self {
             loaded,
             socket_dir,

@@ -9,11 +9,12 @@ use vsclient::dbus::{Bus, Daemon, Objects};
 use crate::daemon::{self, answer};
 use crate::output::Output;
 use crate::report::recording::Recording;
+use crate::report::session::CodecSession;
 use crate::report::status::{DaemonStatus, Status as Report};
 use crate::report::stream::Stream;
 use crate::values;
 
-/// Show streams, who reads them, and recordings
+/// Show streams, who reads them, recordings, and codec sessions of other programs
 ///
 /// FPS is what the format says; with --measure, what is really published. A client's SKIPPED
 /// counts the frames that it alone did not get, by reason: no-credit (it held as many frames as
@@ -63,6 +64,12 @@ impl Status {
             stream.measured_fps = rates.iter().find(|(name, _)| *name == stream.name).map(|(_, fps)| *fps);
             stream
         };
+        let manager = daemon.manager().await?;
+        // They belong to no stream.
+        let sessions = match self.name {
+            None => answer(daemon::call(manager.codec_sessions())).await?,
+            Some(_) => Vec::new(),
+        };
         output.answer(&Report {
             daemon: DaemonStatus { version: info.version, socket_directory: info.socket_directory, epoch: info.epoch },
             streams: now.streams.iter().filter(|stream| wanted(&stream.name)).map(stream).collect(),
@@ -72,6 +79,7 @@ impl Status {
                 .filter(|(_, recording)| wanted(&recording.stream))
                 .map(|(number, recording)| Recording::new(*number, recording))
                 .collect(),
+            codec_sessions: sessions.iter().map(CodecSession::from).collect(),
             single: self.name.is_some(),
         })
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::departure;
 use super::recording::{self, Recording};
+use super::session::{self, CodecSession};
 use super::stream::{self, Stream};
 use crate::output::{Output, Report};
 
@@ -14,6 +15,8 @@ pub struct Status {
     pub daemon: DaemonStatus,
     pub streams: Vec<Stream>,
     pub recordings: Vec<Recording>,
+    /// Encoders and decoders of other processes.
+    pub codec_sessions: Vec<CodecSession>,
     /// Only one stream was asked for.
     #[serde(skip)]
     pub single: bool,
@@ -39,6 +42,7 @@ impl Report for Status {
         parts.push(stream::clients_table(&self.streams, output));
         parts.push(departure::table(&self.streams, output, details));
         parts.push(recording::table(&self.recordings, output));
+        parts.push(session::table(&self.codec_sessions, output));
         if self.streams.is_empty() && output.headings() {
             parts.push("no streams: `vsctl devices` lists cameras, `vsctl start-stream cam0` starts one\n".to_owned());
         }
@@ -85,7 +89,7 @@ mod tests {
         let daemon = DaemonStatus { version: "1".to_owned(), socket_directory: "/run".to_owned(), epoch: 1 };
         let streams = vec![Stream::from(&stream())];
         let output = Output::new(&Cli::try_parse_from(line.split(' ')).unwrap().global);
-        (Status { daemon, streams, recordings: Vec::new(), single: false }, output)
+        (Status { daemon, streams, recordings: Vec::new(), codec_sessions: Vec::new(), single: false }, output)
     }
 
     #[test]
