@@ -48,6 +48,8 @@ pub enum Bench {
     Rates,
     /// A thousand clients at 30 fps
     Crowd,
+    /// 1080p through an encoder of the daemon
+    Encode,
     /// Memory of the daemon, idle and for each client
     Memory,
 }

@@ -13,6 +13,7 @@
 //! | `lock` | `Client::lock` in one process, the host in another | the same two records over the same kind of socket |
 //! | `size` | `latency` for 3840×2160 | `latency` for 320×240 |
 //! | `bad` | `latency` for honest clients beside bad ones | the same without the bad ones |
+//! | `encode` | an encoder of the real daemon, opened over D-Bus | the library's own encoder, with the same pictures and settings |
 //! | `rates` | processor time of the sender of `latency` at 30, 60 and 240 fps | that of the bare sender |
 //!
 //! Two have no limit to be compared with: `crowd` counts what a thousand clients miss, and
@@ -25,6 +26,7 @@ mod bad;
 mod children;
 mod contest;
 mod crowd;
+mod encode;
 mod interrupt;
 mod latency;
 mod lock;
@@ -93,6 +95,11 @@ fn main() -> anyhow::Result<()> {
         let scene = memory::run()?;
         println!("{scene}");
         report.memory = Some(scene);
+    }
+    if args.wants(Bench::Encode) {
+        let scene = encode::run(&plan)?;
+        println!("{scene}");
+        report.encode(scene);
     }
     println!("{report}");
     report.write(&args.json)

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Plan;
 use crate::stats::Summary;
-use crate::{bad, crowd, latency, lock, memory, rates, size};
+use crate::{bad, crowd, encode, latency, lock, memory, rates, size};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +59,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     rates: Option<rates::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    encode: Option<encode::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<crowd::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<memory::Scene>,
@@ -77,6 +79,7 @@ impl Report {
             lock: None,
             bad: None,
             rates: None,
+            encode: None,
             crowd: None,
             memory: None,
         }
@@ -110,6 +113,11 @@ impl Report {
             self.ratio(format!("sender_cpu_fps{}", rate.fps), rate.sender_cpu_over_bare);
         }
         self.rates = Some(scene);
+    }
+
+    pub fn encode(&mut self, scene: encode::Scene) {
+        self.ratio("encode_fps_over_bare".into(), scene.daemon_over_bare);
+        self.encode = Some(scene);
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {

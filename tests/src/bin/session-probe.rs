@@ -27,6 +27,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Longer than an emulated machine needs for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longer than a look at an access unit takes there.
+const LEASE: Duration = Duration::from_secs(10);
+
 /// How long to listen to one of two.
 const TURN: Duration = Duration::from_millis(20);
 
@@ -266,7 +269,7 @@ fn psnr(picture: &Frame, serial: u64, time_ns: u64) -> Result<f64> {
 
 fn stream(socket: &str, codec: &str, frames: &str) -> Result<String> {
     let (codec, frames): (FourCc, usize) = (codec.parse()?, frames.parse()?);
-    let mut client = Client::builder(socket).name("session-probe").connect_or_wait()?;
+    let mut client = Client::builder(socket).name("session-probe").lease(LEASE).connect_or_wait()?;
     let mut decoder = Decoder::builder().codec(codec).formats(&[FourCc::NV12]).timeout(Some(PATIENCE)).open()?;
     let (mut sent, mut seen) = (VecDeque::new(), Seen { received: 0, worst: f64::INFINITY });
     while seen.received < frames {

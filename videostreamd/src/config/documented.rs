@@ -10,7 +10,9 @@ use serde::de::{Deserializer, Error, Visitor, value};
 use vs_ipc::host::HostOptions;
 
 use super::load::{Loaded, read_text};
-use super::{Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Device, Metrics, Publication, Stream};
+use super::{
+    Config, DEFAULT_BUFFERS, DEFAULT_LINGER, DEFAULT_SOCKET_DIR, Daemon, Device, Metrics, Publication, Stream,
+};
 use crate::bus::Address;
 use crate::devices::Match;
 use crate::stream::spec::{SourceSpec, StreamSpec};
