@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
-use vs_codec::open::encodable;
+use vs_codec::open::{decodable, encodable, inputs};
+use vs_frame::FourCc;
 use vs_v4l2::{DeviceInfo, DeviceKind, NodeError};
 
 use crate::control::Control;
@@ -198,13 +199,6 @@ fn absent(name: &str) -> Finding {
 
 fn codecs(devices: &[(&str, &DeviceInfo)]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let software: Vec<_> = encodable().iter().map(ToString::to_string).collect();
-    findings.push(if software.is_empty() {
-        Finding::new("encoder", "software", State::Missing, "built without it: nothing can be recorded")
-            .remedy("build the daemon with the feature software-h264 of vs-codec")
-    } else {
-        Finding::new("encoder", "software", State::Ok, software.join(", "))
-    });
     for (name, device) in devices {
         let Ok(function) = &device.function else { continue };
         let (topic, formats) = match function.kind {
@@ -214,14 +208,22 @@ fn codecs(devices: &[(&str, &DeviceInfo)]) -> Vec<Finding> {
             DeviceKind::Camera | DeviceKind::Other => continue,
         };
         let codes: Vec<_> = formats.iter().map(|format| format.fourcc.to_string().trim_end().to_owned()).collect();
-        let text = format!("{}, {}: found, and not used by this version", device.name(), codes.join(" "));
-        findings.push(Finding::new(topic, *name, State::Note, text));
+        findings.push(Finding::new(topic, *name, State::Ok, format!("{}, {}", device.name(), codes.join(" "))));
     }
-    if !findings.iter().any(|finding| finding.topic == "decoder") {
-        let text = "none was found, and this version decodes nothing";
-        findings.push(Finding::new("decoder", "none", State::Note, text));
-    }
+    findings.push(software("encoder", encodable(), "only what hardware encodes can be recorded"));
+    findings.push(software("decoder", decodable(), "only what hardware decodes can be played"));
+    findings.push(software("converter", inputs(), "only what hardware converts can be converted"));
     findings
+}
+
+/// What software does of that kind, or what it means that it does nothing.
+fn software(topic: &'static str, formats: &[FourCc], without: &str) -> Finding {
+    if formats.is_empty() {
+        return Finding::new(topic, "software", State::Missing, format!("built without it: {without}"))
+            .remedy("build the daemon with the feature software-h264 of vs-codec");
+    }
+    let codes: Vec<_> = formats.iter().map(|fourcc| fourcc.to_string().trim_end().to_owned()).collect();
+    Finding::new(topic, "software", State::Ok, codes.join(" "))
 }
 
 /// What it means to have no heap, or no right to one.

@@ -18,8 +18,8 @@ expect_match kernel "^kernel +$(uname -r | sed 's/[.+]/\\&/g') +ok +x86_64" "$in
 expect_match camera '^camera +cam0 +ok +/dev/video[0-9]+, vivid, [0-9]+ formats' "$info"
 expect_match "a camera that is not there" '^device +door +missing +it is not there' "$info"
 expect_match "software encoder" '^encoder +software +ok +H264' "$info"
-expect_match "hardware encoder" '^encoder +enc0 +note +.*FWHT' "$info"
-expect_match decoder '^decoder +dec0 +note +.*FWHT' "$info"
+expect_match "hardware encoder" '^encoder +enc0 +ok +.*FWHT' "$info"
+expect_match decoder '^decoder +dec0 +ok +.*FWHT' "$info"
 expect_match heap '^memory +/dev/dma_heap/system +ok' "$info"
 expect_match state "^state +$PWD/state +ok" "$info"
 end_daemon
