@@ -124,3 +124,22 @@ fn bitrate_and_keyframes_change_while_clients_and_recordings_go_on() {
     recording.wait();
     assert_eq!(system_tests::video::probe(&out).codec, "h264");
 }
+
+#[test]
+fn coded_and_converted_streams_come_and_go_without_a_trace() {
+    let rig = Rig::start(CONFIG);
+    let (files, threads) = (rig.daemon().open_files().len(), rig.daemon().threads().len());
+    let lines: [&[&str]; 2] = [&["--bitrate", "1M"], &["--size", "160x120", "--format", "RGB3"]];
+    for line in lines {
+        for _ in 0..20 {
+            let _ = rig.ask(&[&["start-stream", "made", "--from", "raw"], line].concat());
+            let _ = next(&mut connect(&rig, "made"));
+            let _ = rig.ask(&["stop-stream", "made"]);
+        }
+    }
+    assert_eq!(rig.objects().streams.len(), 1);
+    eventually("the daemon to be as before", || {
+        let now = (rig.daemon().open_files().len(), rig.daemon().threads().len());
+        (now.0 <= files && now.1 <= threads).then_some(())
+    });
+}
