@@ -30,6 +30,8 @@ cpu() { awk '{ print $14 + $15 }' "/proc/$daemon/stat"; }
 
 # One buffer of several memories: nobody encodes it as it is.
 odd=NM12
+# The whole of it once; with the other API, what differs.
+streamed=$pictures
 starts=20
 for multiplanar in 0 1; do
     load vivid n_devs=1 node_types=0x1 num_inputs=1 multiplanar=$((multiplanar + 1))
@@ -61,7 +63,7 @@ END
 
     session-probe session FWHT 640x360 $pictures | tee -a "$OUT/seen" || fail "sessions: $(tail -n1 "$OUT/seen")"
     expect_match "who works" "encoder .*\(v4l2\), decoder .*\(v4l2\)" "$(tail -n1 "$OUT/seen")"
-    session-probe stream "$PWD/sockets/bars-fwht" FWHT $pictures | tee -a "$OUT/seen" || fail "a stream: $(tail -n1 "$OUT/seen")"
+    session-probe stream "$PWD/sockets/bars-fwht" FWHT "$streamed" | tee -a "$OUT/seen" || fail "a stream: $(tail -n1 "$OUT/seen")"
     await bars-fwht idle
     expect_equal "descriptors of the codec" 0 $(($(open_nodes "$encoder") + $(open_nodes "$decoder")))
 
@@ -112,6 +114,7 @@ END
     stop_daemon
     modprobe -r vicodec vivid
     rm -rf sockets state bus bus-ready
+    streamed=60
     starts=1
 done
 
