@@ -73,9 +73,23 @@ fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     refused(&["x", "--from", "raw", "--rate-control", "cbr"], &["give bitrate"]);
     refused(&["../x", "--from", "raw"], &["../x"]);
     refused(&["raw", "--bitrate", "1M"], &["not encoded"]);
+    refused(&["x", "--from", "raw", "--codec", "hevc"], &["HEVC"]);
+    refused(&["x", "--from", "raw", "--backend", "v4l2"], &["H264"]);
+    refused(&["x", "--from", "raw", "--size", "65535x65535"], &["65535"]);
     let _ = rig.ask(&["start-stream", "coded", "--from", "raw"]);
     refused(&["x", "--from", "coded"], &["name a stream of pictures"]);
     assert_eq!(rig.objects().streams.len(), 2);
+    // What runs goes on as it was.
+    let mut client = connect(&rig, "coded");
+    let _ = next(&mut client);
+    refused(&["coded", "--codec", "hevc"], &["HEVC"]);
+    refused(&["coded", "--backend", "v4l2"], &["H264"]);
+    let _ = rig.ask(&["start-stream", "small", "--from", "raw", "--size", "64x64"]);
+    refused(&["small", "--size", "65535x65535"], &["65535"]);
+    (0..30).for_each(|_| drop(next(&mut client)));
+    assert_eq!(next(&mut connect(&rig, "small")).format().width, 64);
+    let codec = status(&rig, "coded")["encoding"]["codec"].clone();
+    assert_eq!((codec, rig.stream("coded").state.as_str()), (json!("h264"), "running"));
 }
 
 #[test]

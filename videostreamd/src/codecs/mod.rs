@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who encodes, decodes and converts: the hardware that is there now, and software.
 
+mod feasible;
 mod ready;
 
 use std::collections::BTreeMap;

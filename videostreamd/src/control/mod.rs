@@ -311,6 +311,9 @@ impl Control {
             // Whoever asks now wants to know; what plays later says it in its state.
             file.check().await?;
         }
+        if on_failure == OnFailure::Stop {
+            self.check_codec(&plan)?;
+        }
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
             if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vs_codec::ConverterConfig;
+use vs_frame::{Format, FourCc, Rate};
 use vs_ipc::wire::StreamState;
 
 use super::error::list;
 use super::{Control, ControlError, StreamEntry};
-use crate::rendition::Rendition;
+use crate::rendition::{Coding, Rendition};
 use crate::stream::camera::CameraPlan;
 use crate::stream::coded::CodedPlan;
 use crate::stream::converted::ConvertedPlan;
@@ -18,7 +19,29 @@ use crate::stream::ipc::Subscription;
 use crate::stream::source::Plan;
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec, Wanted};
 
+/// The pictures of a stream that has not run yet, for whoever asks what could be made of them.
+const LIKELY_PICTURES: (FourCc, (u32, u32)) = (FourCc::NV12, (640, 480));
+
 impl Control {
+    /// Refuses what nobody can do, before a stream is given up for it.
+    pub(super) fn check_codec(&self, plan: &Plan) -> Result<(), ControlError> {
+        let pictures = |stream: &str| -> Result<Arc<Format>, ControlError> {
+            let known = self.find_stream(stream).and_then(|entry| entry.status().borrow().format.clone());
+            let (fourcc, (width, height)) = LIKELY_PICTURES;
+            let likely = || Format::packed(fourcc, width, height, Rate::UNKNOWN).map(Arc::new);
+            known.map_or_else(likely, Ok).map_err(|error| ControlError::Failed(error.to_string()))
+        };
+        let could = match plan {
+            Plan::Coded(plan) => {
+                let Coding { config, backend } = &plan.rendition.coding;
+                self.codecs.could_encode(&*pictures(&plan.rendition.stream)?, config, *backend)
+            }
+            Plan::Converted(plan) => self.codecs.could_convert(&*pictures(&plan.from)?, &plan.config, plan.backend),
+            _ => Ok(()),
+        };
+        could.map_err(|error| ControlError::BadFormat(error.to_string()))
+    }
+
     /// What to open for an entry: what was wished now, before, or in the configuration.
     pub(super) fn plan(
         &self,

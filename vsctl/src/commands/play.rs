@@ -121,15 +121,15 @@ impl Play {
 /// names.
 fn open(path: &Path) -> anyhow::Result<File> {
     let shown = path.display();
-    let opened = File::open(path);
-    let file = opened.map_err(|error| match error.kind() {
+    let because = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => NotFound(format!("there is no file {shown}")).into(),
         _ => anyhow!("cannot open {shown}: {error}"),
-    })?;
-    if !file.metadata().with_context(|| format!("cannot look at {shown}"))?.is_file() {
+    };
+    // Looked at before: a pipe that nobody writes to does not even open.
+    if !std::fs::metadata(path).map_err(because)?.is_file() {
         bail!("cannot play {shown}: it is not a regular file");
     }
-    Ok(file)
+    File::open(path).map_err(because)
 }
 
 /// Waits for the end, or for Ctrl-C and then the end.

@@ -22,8 +22,8 @@ use crate::input::check_input;
 use crate::open::{BackendKind, OpenError};
 use crate::session::{BackendError, FrameTag, Output, Picture, Session, SubmitError};
 
-/// Pixels of a picture at most: 8192 by 8192. What is asked for is memory.
-const MAX_PIXELS: u64 = 1 << 26;
+/// Pixels of a picture at most: 7680 by 4320 and a little more. What is asked for is memory, and time of a stream.
+const MAX_PIXELS: u64 = 1 << 25;
 
 /// Pictures that a caller may have in hand at most.
 const MAX_PICTURES: usize = 32;
