@@ -122,3 +122,20 @@ fn what_is_converted_can_be_encoded_and_changed_while_it_runs() {
     let frame = converted.next_frame(PATIENCE).unwrap().expect("no frame comes");
     assert_eq!(frame.format().width, 160);
 }
+
+#[test]
+fn a_converter_that_is_too_slow_has_time_for_clients() {
+    // It never catches up with its source.
+    let rig = Rig::start(
+        "[stream.fast]\npattern = \"bars\"\nrate = 500\n\
+         [stream.huge]\nfrom = \"fast\"\nsize = \"4096x3072\"\nformat = \"RGB3\"\nbuffers = 4\n",
+    );
+    for _ in 0..3 {
+        let mut client = connect(&rig, "huge");
+        for _ in 0..3 {
+            assert_eq!(next(&mut client).format().width, 4096);
+        }
+    }
+    let lost = rig.stream("huge").counters.source["lost"];
+    assert!(lost > 0, "the converter keeps up: the test shows nothing");
+}

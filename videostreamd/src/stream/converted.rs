@@ -55,6 +55,8 @@ pub struct ConvertedSource {
     counts: Counts,
     /// The next frame does not follow the last one.
     gap: bool,
+    /// A picture has just been converted, which may have taken long.
+    worked: bool,
     /// The format of the pictures, and where they lie, once there has been one.
     format: Option<(Arc<Format>, MemoryKind)>,
 }
@@ -110,6 +112,7 @@ impl ConvertedSource {
             state: (StreamState::Waiting, text),
             counts: Counts::default(),
             gap: false,
+            worked: false,
             format: None,
         }
     }
@@ -148,6 +151,11 @@ impl ConvertedSource {
                     self.connect().await;
                 }
                 Link::Up(up) => {
+                    // A converter that is slower than its source always finds a picture waiting; but
+                    // for this, the runtime would never look whether clients want something.
+                    if std::mem::take(&mut self.worked) {
+                        tokio::task::yield_now().await;
+                    }
                     let wake = up.wait().await;
                     self.on_wake(wake);
                 }
@@ -233,6 +241,7 @@ impl ConvertedSource {
             duration_ns: meta.duration,
         };
         self.gap |= meta.flags.contains(FrameFlags::GAP);
+        self.worked = true;
         match running.converter.submit(&picture.frame, tag) {
             Ok(()) => Ok(true),
             Err(SubmitError::Full | SubmitError::Draining) => {
