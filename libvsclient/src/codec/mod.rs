@@ -50,6 +50,10 @@
 //! where the decoder has put them, and go back when they are dropped. Only access units are copied
 //! once, for they are small.
 //!
+//! A frame of a stream that is passed on counts against the client's credits until the session has
+//! brought it back, which `receive`, `try_receive` and `submit` do. So a program that has passed on as many
+//! as it may hold listens to the session while it waits for the stream (the example `encode` does).
+//!
 //! # Credit
 //!
 //! Each side lends the other only so many frames ([`EncoderBuilder::frames`]). A program that
