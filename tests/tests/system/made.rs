@@ -51,9 +51,17 @@ fn a_coded_stream_is_made_and_goes_when_it_is_stopped() {
         [&json!(300_000), &json!(10), &json!("software"), &json!("baseline"), &json!("vbr")],
         "{encoding:#}"
     );
+    assert_eq!(status(&rig, "small")["adjustments"], json!([]));
     // Once more is what it is already; another source is another matter.
     let _ = rig.ask(&["start-stream", "small", "--from", "raw"]);
     rig.vsctl(&["start-stream", "small", "--from", "elsewhere"]).refused(1, &["already", "elsewhere"]);
+    // What the encoder does not do is said.
+    let _ = rig.ask(&["start-stream", "small", "--b-frames", "2", "--level", "1.1"]);
+    eventually("the encoder to say so", || {
+        let _ = client.next_frame(Duration::from_millis(50));
+        let said = status(&rig, "small")["adjustments"].to_string();
+        (said.contains("B-frames: 2 was asked for") && said.contains("level 1.1")).then_some(())
+    });
     let _ = rig.ask(&["stop-stream", "small"]);
     rig.vsctl(&["status", "small"]).refused(4, &["small"]);
     drop(client);

@@ -8,6 +8,7 @@
 //!
 //! Which encoder it is may change while it runs: hardware fails, is unplugged and comes back.
 
+mod adjusted;
 mod session;
 mod sink;
 mod wishes;
@@ -20,6 +21,7 @@ use vs_codec::{Backend, Changes, EncoderConfig};
 use crate::codecs::Codecs;
 use crate::stream::StreamHandle;
 
+pub use adjusted::adjustments;
 pub use session::{Encoding, Session};
 pub use sink::{Coded, Sink, SinkReceiver, sink};
 pub use wishes::{RateMode, Wishes};

@@ -19,7 +19,7 @@ use vs_ipc::wire::StreamState;
 use super::directory::{Published, View};
 use super::source::{BufferCounts, Counts, Event};
 use super::spec::frames_for_clients;
-use crate::rendition::{Coded, Encoding, Rendition, Renditions, Session, SinkReceiver, sink};
+use crate::rendition::{Coded, Encoding, Rendition, Renditions, Session, SinkReceiver, adjustments, sink};
 
 /// Buffers to begin with; the pool grows when readers hold more.
 const INITIAL_BUFFERS: usize = 4;
@@ -125,6 +125,12 @@ impl CodedSource {
     /// Who encodes, once known.
     pub fn encoder(&self) -> Option<&Arc<Effective>> {
         self.output.as_ref().map(|output| &output.encoder)
+    }
+
+    /// Where the encoder does something else than it was asked for.
+    pub fn adjustments(&self) -> Vec<String> {
+        let config = &self.plan.rendition.coding.config;
+        self.encoder().map(|encoder| adjustments(config, encoder)).unwrap_or_default()
     }
 
     pub fn frames_for_clients(&self) -> usize {

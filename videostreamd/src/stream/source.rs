@@ -252,11 +252,12 @@ impl Source {
         }
     }
 
-    /// In which ways the device's answer differs from what was asked.
+    /// In which ways the answer of device or encoder differs from what was asked.
     pub fn adjustments(&self) -> Vec<String> {
         match self {
-            Self::Pattern(_) | Self::Ipc(_) | Self::Coded(_) | Self::Converted(_) | Self::File(_) => Vec::new(),
+            Self::Pattern(_) | Self::Ipc(_) | Self::Converted(_) | Self::File(_) => Vec::new(),
             Self::Camera(camera) => camera.adjustments(),
+            Self::Coded(coded) => coded.adjustments(),
         }
     }
 

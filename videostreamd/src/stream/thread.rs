@@ -215,7 +215,11 @@ impl StreamThread {
             Event::Opened => self.take_over(),
             Event::Encoder => {
                 let encoder = self.source.as_ref().and_then(Source::encoder).cloned();
-                self.reports.status.send_modify(|status| status.encoder = encoder);
+                let adjustments = self.source.as_ref().map(Source::adjustments).unwrap_or_default();
+                self.reports.status.send_modify(|status| {
+                    status.encoder = encoder;
+                    status.adjustments = adjustments;
+                });
             }
             Event::State(state, text) => {
                 // A camera's own troubles are told where they are repaired.

@@ -32,6 +32,7 @@ const FORMAT_CHANGED: &str = "format-changed";
 /// wait for that. A stream that is stopped is started. The file plays at any moment, even if
 /// everything is killed while it is written. While a camera is unplugged the recording waits; if
 /// the stream comes back in another format, it goes on in OUT-2.mp4, and so on; a detached one ends.
+/// When the stream is stopped it ends, and so does that of a coded stream when what that is made from is stopped.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
