@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # init: lean
-# timeout: 900
+# timeout: 600
 #
 # The codec as a service, through either API: 300 pictures there and back through sessions of a
 # program and through a coded stream, in order and as they were; a camera encoded where its pictures
@@ -32,7 +32,7 @@ cpu() { awk '{ print $14 + $15 }' "/proc/$daemon/stat"; }
 odd=NM12
 # The whole of it once; with the other API, what differs.
 streamed=$pictures
-starts=20
+starts=10
 for multiplanar in 0 1; do
     load vivid n_devs=1 node_types=0x1 num_inputs=1 multiplanar=$((multiplanar + 1))
     load vicodec multiplanar=$multiplanar
@@ -44,7 +44,7 @@ linger = "500ms"
 [stream.bars]
 pattern = "bars"
 size = "640x360"
-rate = 10
+rate = 4
 [stream.bars-fwht]
 from = "bars"
 codec = "FWHT"
@@ -114,7 +114,7 @@ END
     stop_daemon
     modprobe -r vicodec vivid
     rm -rf sockets state bus bus-ready
-    streamed=60
+    streamed=30
     starts=1
 done
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # init: lean
-# timeout: 1200
+# timeout: 300
 #
 # The encoders, decoders and converters of vs-codec on the real drivers, through either API: 300
 # pictures there and back, copied and imported; drains of 0, 1 and all; flushes; forced keyframes;
