@@ -19,6 +19,8 @@ pub struct StartOptions {
     pub from: Option<String>,
     /// How to encode it.
     pub coding: CodingOptions,
+    /// Keep so many ns of what has been encoded, for recordings that begin with it.
+    pub pre: Option<u64>,
 }
 
 /// How to encode.
@@ -73,6 +75,9 @@ pub struct RecordOptions {
     pub duration: Option<u64>,
     /// End after so many frames.
     pub frames: Option<u64>,
+    /// Begin with what was encoded up to so many ns ago, as far as it is kept. The limits count what comes
+    /// after it.
+    pub pre: Option<u64>,
     /// How to encode.
     pub coding: CodingOptions,
     /// Go on when the caller has left the bus.
@@ -135,14 +140,19 @@ impl Serialize for StartOptions {
             .with("format", self.format.as_deref())
             .with("size", self.size)
             .with("rate", self.rate)
-            .with("from", self.from.as_deref());
+            .with("from", self.from.as_deref())
+            .with("pre", self.pre);
         dict.coding(&self.coding).0.serialize(serializer)
     }
 }
 
 impl Serialize for RecordOptions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let dict = Dict::new().with("duration", self.duration).with("frames", self.frames).with("detach", self.detach);
+        let dict = Dict::new()
+            .with("duration", self.duration)
+            .with("frames", self.frames)
+            .with("pre", self.pre)
+            .with("detach", self.detach);
         dict.coding(&self.coding).0.serialize(serializer)
     }
 }

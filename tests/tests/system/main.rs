@@ -16,6 +16,7 @@ mod made;
 mod metrics;
 mod on_demand;
 mod playing;
+mod pre_event;
 mod receive;
 mod recording;
 mod republish;

@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use std::time::Duration;
 use vs_codec::{Bitrate, KeyframeInterval, Quality};
 use vs_frame::{FourCc, Rate};
 use zbus::zvariant::OwnedValue;
@@ -15,6 +16,9 @@ use crate::control::PlayOptions;
 use crate::recording::RecordOptions;
 use crate::rendition::Wishes;
 use crate::stream::spec::{Shape, Wanted};
+
+/// The most that can be kept of what has been encoded, as in the configuration.
+const PRE_MAX: Duration = Duration::from_secs(3600);
 
 /// Options that have not been looked at yet.
 pub(super) struct Options(Dict);
@@ -69,6 +73,14 @@ impl Options {
         })
     }
 
+    /// How much of what has been encoded is kept, or wanted.
+    pub(super) fn pre(&mut self) -> Result<Option<Duration>, Error> {
+        let ns = self.take::<u64>("pre", "an unsigned 64-bit number (t)")?;
+        let known = |ns: u64| Some(Duration::from_nanos(ns)).filter(|pre| !pre.is_zero() && *pre <= PRE_MAX);
+        let of = |ns| known(ns).ok_or_else(|| bad(format!("option 'pre': {ns} ns is not more than 0 and at most 1 h")));
+        ns.map(of).transpose()
+    }
+
     /// Refuses what is left: an option that is misspelt must not be ignored.
     pub(super) fn finish(self, known: &str) -> Result<(), Error> {
         match self.0.keys().next() {
@@ -100,11 +112,9 @@ pub(super) fn wishes(options: Dict) -> Result<Wanted, Error> {
             }
         },
     };
-    let wanted = Wanted { shape, from: options.take("from", "a string")?, coding: options.coding()? };
-    options.finish(
-        "StartStream knows format, size, rate, from, codec, bitrate, rate-control, quality, keyframe-interval, gop, b-frames, \
-         b-frames, profile, level and backend",
-    )?;
+    let wanted =
+        Wanted { shape, from: options.take("from", "a string")?, coding: options.coding()?, pre: options.pre()? };
+    options.finish(&format!("StartStream knows format, size, rate, from, pre, {OF_ENCODERS}"))?;
     Ok(wanted)
 }
 
@@ -139,6 +149,7 @@ pub(super) fn record(options: Dict) -> Result<(RecordOptions, bool), Error> {
     let mut record = RecordOptions {
         duration_ns: options.take::<u64>("duration", number)?,
         frames: options.take::<u64>("frames", number)?,
+        pre: options.pre()?,
         ..RecordOptions::default()
     };
     if record.duration_ns == Some(0) || record.frames == Some(0) {
@@ -146,6 +157,6 @@ pub(super) fn record(options: Dict) -> Result<(RecordOptions, bool), Error> {
     }
     record.coding = options.coding()?;
     let detach = options.take::<bool>("detach", "a boolean (b)")?.unwrap_or(false);
-    options.finish(&format!("Record knows duration, frames, detach, {OF_ENCODERS}"))?;
+    options.finish(&format!("Record knows duration, frames, pre, detach, {OF_ENCODERS}"))?;
     Ok((record, detach))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::Group;
 use toml::Spanned;
@@ -15,7 +16,7 @@ use vs_ipc::vsl::wire::LOCKS_MAX;
 
 use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Device, Publication, SocketName, Stream};
 use crate::devices::Match;
-use crate::rendition::{Coding, Wishes};
+use crate::rendition::{Coding, Pre, Wishes};
 use crate::stream::file::{Clip, FileSpec};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
 
@@ -203,7 +204,7 @@ fn source(name: &SocketName, stream: &Stream) -> Result<SourceSpec, String> {
     let file = stream.file.clone().map(|path| played(path, stream));
     if made.is_none() && says_of_encoder(stream) {
         return Err(format!(
-            "stream '{name}': codec, bitrate, keyframe-interval, backend and the like are for streams with from = \"…\""
+            "stream '{name}': codec, bitrate, keyframe-interval, backend, pre and the like are for streams with from = \"…\""
         ));
     }
     let mut sources = [pattern, camera, ipc, made, file].into_iter().flatten();
@@ -277,7 +278,21 @@ fn says_of_encoder(stream: &Stream) -> bool {
         Some(_) => Coding { backend: nothing.backend, ..coding },
         None => coding,
     };
-    coding(stream).map_or(true, |coding| of_encoder(coding) != nothing) || stream.codec.is_some()
+    let says = coding(stream).map_or(true, |coding| of_encoder(coding) != nothing);
+    says || stream.codec.is_some() || stream.pre.is_some() || stream.pre_memory.is_some()
+}
+
+/// What is kept of it.
+fn pre(stream: &Stream) -> Result<Option<Pre>, String> {
+    let memory = stream.pre_memory.map(|bytes| bytes.0.0);
+    let Some(duration) = stream.pre.map(|period| Duration::from_nanos(period.0.ns())) else {
+        return match memory {
+            Some(_) => Err("pre-memory is what pre may take: say pre, too".to_owned()),
+            None => Ok(None),
+        };
+    };
+    let memory = memory.map_or(Pre::DEFAULT_MEMORY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    Ok(Some(Pre { duration, memory }))
 }
 
 /// What a stream is that is made from another one: encoded, unless it has a format or size of its
@@ -285,7 +300,12 @@ fn says_of_encoder(stream: &Stream) -> bool {
 fn made(from: String, stream: &Stream) -> Result<SourceSpec, String> {
     let coding = coding(stream)?;
     if stream.format.is_none() && stream.size.is_none() {
-        return Ok(SourceSpec::Coded { from, coding });
+        return Ok(SourceSpec::Coded { from, coding, pre: pre(stream)? });
+    }
+    if stream.pre.is_some() {
+        return Err(
+            "pre is for what is encoded: leave out format and size, or encode this one in another stream".to_owned()
+        );
     }
     let backend = coding.backend;
     if stream.codec.is_some() || (Coding { backend: Coding::default().backend, ..coding }) != Coding::default() {
@@ -418,7 +438,8 @@ fn spec(
             rate: stream.rate.map(|rate| rate.0),
         },
         memory,
-        always_on: stream.always_on,
+        // What has been cannot be known by an encoder that is not there.
+        always_on: stream.always_on || stream.pre.is_some(),
         linger: publication.linger(),
         buffers,
         spares,
@@ -525,6 +546,10 @@ mod tests {
             ("[stream.a]\nfrom = \"b\"\ncodec = \"VP80\"\n", "nothing encodes VP80"),
             ("[stream.a]\ncamera = \"cam0\"\nbitrate = \"5M\"\n", "for streams with from"),
             ("[stream.a]\nfrom = \"b\"\nbitrate = \"0\"\n", "v.toml:3:11: "),
+            ("[stream.a]\ncamera = \"cam0\"\npre = \"10s\"\n", "for streams with from"),
+            ("[stream.a]\nfrom = \"b\"\nsize = \"64x64\"\npre = \"10s\"\n", "pre is for what is encoded"),
+            ("[stream.a]\nfrom = \"b\"\npre-memory = \"9M\"\n", "say pre, too"),
+            ("[stream.a]\nfrom = \"b\"\npre-memory = \"9MB\"\n", "'9MB' is not an amount of bytes"),
             ("[stream.a]\nipc = \"tmp/x\"\n", "whole path"),
             ("[stream.a]\nipc = \"/tmp/x\"\nrate = 30\n", "chosen where ipc leads to"),
             ("[stream.a]\nipc = \"/tmp/x\"\nmemory = \"memfd\"\n", "memory is for patterns"),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use value::{Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
+pub use value::{Bytes, Decimal, Memory, Octal, Period, Quoted, Size, SocketName, Text};
 use vs_codec::{Backend, Bitrate, Level, Profile, Sessions};
 use vs_frame::{FourCc, Rate};
 use vs_ipc::host::HostOptions;
@@ -126,6 +126,10 @@ pub struct Stream {
     pub level: Option<Quoted<Level>>,
     /// Who encodes, converts or decodes.
     pub backend: Option<Quoted<Backend>>,
+    /// How much of what has been encoded is kept, for recordings that begin with it.
+    pub pre: Option<Quoted<Period>>,
+    /// The memory that it may take.
+    pub pre_memory: Option<Quoted<Bytes>>,
     /// Runs from the start of the daemon, used or not.
     #[serde(default)]
     pub always_on: bool,

@@ -163,6 +163,27 @@ impl FromStr for Period {
     }
 }
 
+/// An amount of memory or disk, as `64M`: K, M, G and T stand for powers of 1024, as in systemd's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, shift) = match text.char_indices().last() {
+            Some((at, 'K')) => (&text[..at], 10),
+            Some((at, 'M')) => (&text[..at], 20),
+            Some((at, 'G')) => (&text[..at], 30),
+            Some((at, 'T')) => (&text[..at], 40),
+            _ => (text, 0),
+        };
+        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        let bytes = bytes.filter(|bytes| *bytes > 0);
+        bytes.map(Self).ok_or_else(|| format!("'{text}' is not an amount of bytes: write 500K, 64M or 20G"))
+    }
+}
+
 /// Permission bits, as `0660`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Octal(pub u32);
@@ -217,6 +238,10 @@ mod tests {
         assert!("0s".parse::<Period>().is_err());
         assert!("2h".parse::<Period>().is_err());
         assert_eq!("100ms".parse::<Period>().unwrap().ns(), 100_000_000);
+        assert_eq!(["9", "64M", "1T"].map(|text| text.parse::<Bytes>().unwrap().0), [9, 64 << 20, 1 << 40]);
+        for bad in ["", "M", "0G", "-1K", "5k", "1.5G", "99999999999T"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad}");
+        }
         assert!("0x5".parse::<Size>().is_err());
         assert!("99999x5".parse::<Size>().is_err());
         assert!("1777".parse::<Octal>().is_err());

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use vs_ipc::wire::StreamState;
 
 use super::ControlError;
-use crate::rendition::Coding;
+use crate::rendition::{Coding, Pre};
 use crate::stream::directory::{Directory, Published};
 use crate::stream::handle::StreamSnapshot;
 use crate::stream::source::Plan;
@@ -75,6 +75,17 @@ impl StreamEntry {
         }
         match &self.spec.source {
             SourceSpec::Coded { coding, .. } => Some(coding.clone()),
+            _ => None,
+        }
+    }
+
+    /// What is kept of it now, or would be, for recordings that begin before they are asked for.
+    pub fn pre(&self) -> Option<Pre> {
+        if let Some(Running { plan: Plan::Coded(plan), .. }) = &*self.running() {
+            return plan.pre;
+        }
+        match &self.spec.source {
+            SourceSpec::Coded { pre, .. } => *pre,
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::entry::Origin;
 use super::{Changed, Control, ControlError, StreamEntry};
-use crate::rendition::Coding;
+use crate::rendition::{Coding, Pre};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec, Wanted};
 
 /// Streams that can be made while the daemon runs. Each has a thread and a socket; nobody needs as
@@ -69,7 +69,7 @@ impl Control {
         let converts = fourcc.is_some() || size.is_some();
         let mut of_encoder = wanted.coding.clone();
         let backend = if converts { of_encoder.backend.take().unwrap_or(only_backend) } else { only_backend };
-        match (converts, of_encoder.is_empty()) {
+        match (converts, of_encoder.is_empty() && wanted.pre.is_none()) {
             _ if rate.is_some() => Err(ControlError::BadFormat(format!(
                 "stream '{name}' shows what '{from}' shows: the rate is chosen there"
             ))),
@@ -80,7 +80,8 @@ impl Control {
             (true, true) => Ok(SourceSpec::Converted { from: owned, backend }),
             (false, _) => {
                 let coding = wanted.coding.over(&Coding::default()).map_err(ControlError::BadFormat)?;
-                Ok(SourceSpec::Coded { from: owned, coding })
+                let pre = wanted.pre.map(|duration| Pre { duration, memory: Pre::DEFAULT_MEMORY });
+                Ok(SourceSpec::Coded { from: owned, coding, pre })
             }
         }
     }

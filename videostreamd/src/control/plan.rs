@@ -10,7 +10,7 @@ use vs_ipc::wire::StreamState;
 
 use super::error::list;
 use super::{Control, ControlError, StreamEntry};
-use crate::rendition::{Coding, Rendition};
+use crate::rendition::{Coding, Pre, Rendition};
 use crate::stream::camera::CameraPlan;
 use crate::stream::coded::CodedPlan;
 use crate::stream::converted::ConvertedPlan;
@@ -56,9 +56,10 @@ impl Control {
             Plan::Converted(plan) => Shape { fourcc: plan.config.fourcc, size: plan.config.size, rate: None },
             Plan::Ipc(_) | Plan::Coded(_) | Plan::File(_) => Shape::default(),
         });
-        if !wanted.coding.is_empty() && !matches!(spec.source, SourceSpec::Coded { .. }) {
+        let of_coded = !wanted.coding.is_empty() || wanted.pre.is_some();
+        if of_coded && !matches!(spec.source, SourceSpec::Coded { .. }) {
             return Err(ControlError::BadFormat(format!(
-                "stream '{}' is not encoded: codec, bitrate and the like are for streams made with --from",
+                "stream '{}' is not encoded: codec, bitrate, pre and the like are for streams made with --from",
                 spec.name
             )));
         }
@@ -97,17 +98,19 @@ impl Control {
                 "stream '{}' shows what '{from}' shows: format, size and rate are chosen there",
                 spec.name
             ))),
-            SourceSpec::Coded { from, coding } => {
-                let before = match current {
-                    Some(Plan::Coded(plan)) => &plan.rendition.coding,
-                    _ => coding,
+            SourceSpec::Coded { from, coding, pre } => {
+                let (before, pre) = match current {
+                    Some(Plan::Coded(plan)) => (&plan.rendition.coding, plan.pre),
+                    _ => (coding, *pre),
                 };
+                let memory = pre.map_or(Pre::DEFAULT_MEMORY, |pre| pre.memory);
                 let coding = wanted.coding.over(before).map_err(ControlError::BadFormat)?;
                 Ok(Plan::Coded(CodedPlan {
                     rendition: Rendition { stream: from.clone(), coding },
                     renditions: Arc::clone(&self.renditions),
                     upstream: self.directory.look_at(from),
                     buffers,
+                    pre: wanted.pre.map(|duration| Pre { duration, memory }).or(pre),
                 }))
             }
             SourceSpec::Converted { from, .. } if shape.rate.is_some() => Err(ControlError::BadFormat(format!(

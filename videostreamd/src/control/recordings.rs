@@ -48,6 +48,7 @@ impl Control {
         if entry.handle().is_none() {
             return Err(ControlError::NotRunning(name.to_owned()));
         }
+        let entry = if options.pre.is_some() { self.remembered(&entry, &options.coding)? } else { entry };
         let (entry, coding) = self.recorded(&entry, &options.coding)?;
         let from = &entry.spec.name;
         let handle = entry.handle().ok_or_else(|| ControlError::NotRunning(from.clone()))?;
@@ -66,6 +67,28 @@ impl Control {
         let number = self.next_recording.fetch_add(1, Ordering::Relaxed);
         self.lock_recordings().insert(number, Arc::clone(&recording));
         Ok((number, recording))
+    }
+
+    /// The entry whose past a recording of `entry` can begin with: itself, or of pictures a stream that encodes them
+    /// as is wished.
+    fn remembered(&self, entry: &Arc<StreamEntry>, wishes: &Wishes) -> Result<Arc<StreamEntry>, ControlError> {
+        let name = &entry.spec.name;
+        let encodes = |other: &Arc<StreamEntry>| match &other.spec.source {
+            SourceSpec::Coded { from, .. } => Arc::ptr_eq(other, entry) || from == name,
+            _ => false,
+        };
+        let as_wished = |other: &Arc<StreamEntry>| {
+            let coding = other.coding().unwrap_or_default();
+            wishes.over(&coding).is_ok_and(|wanted| wanted == coding)
+        };
+        let kept = |other: &Arc<StreamEntry>| other.pre().map(|pre| pre.duration);
+        let with_past = self.streams().into_iter().filter(|other| encodes(other) && as_wished(other));
+        with_past.filter(|other| kept(other).is_some()).max_by_key(kept).ok_or_else(|| {
+            ControlError::BadFormat(format!(
+                "nothing is kept of what '{name}' showed before, encoded like this: say pre = \"10s\" in the configuration \
+                 of a stream with from = \"{name}\", or `vsctl start-stream NAME --from {name} --pre 10s`"
+            ))
+        })
     }
 
     /// What is recorded for an entry, and how: of a coded stream what it is made from, encoded as

@@ -31,6 +31,9 @@ pub struct RecordOptions {
     pub duration_ns: Option<u64>,
     /// Ends after this many frames.
     pub frames: Option<u64>,
+    /// Begins with what has been encoded before, up to so long ago, as far as it is kept. The limits
+    /// count what comes after it.
+    pub pre: Option<Duration>,
 }
 
 /// How far a recording has come.
@@ -132,9 +135,11 @@ impl Recording {
     ) -> Result<Self, RecordError> {
         let file = FileSink::new(file)?;
         let failed = |error: anyhow::Error| RecordError::Failed(format!("{error:#}"));
-        let (sink, units) = sink(false);
+        let (sink, mut units) = sink(false);
         let rendition = Rendition { stream: name.to_owned(), coding: coding.clone() };
-        let session = renditions.join(rendition, stream, sink).await.map_err(failed)?;
+        let pre = options.pre.unwrap_or_default();
+        let joined = renditions.join_with_past(rendition, stream, sink, &mut units, pre).await;
+        let session = joined.map_err(failed)?;
         let progress = Arc::new(Progress { late: Arc::clone(&units.dropped), ..Progress::default() });
         let (stop, stopped) = watch::channel(false);
         let job = writer::Job {

@@ -53,7 +53,9 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name(name)
         .spawn(move || {
-            let recorder = Recorder { job, writer: None, first: None, begun: Some(begun_sender) };
+            let newest = units.past().map(|coded| coded.unit.tag.pts_ns).max();
+            let (first, past) = (newest.map(|pts_ns| (pts_ns, Instant::now())), units.past().len() as u64);
+            let recorder = Recorder { job, writer: None, first, past, begun: Some(begun_sender) };
             let summary = runtime.block_on(recorder.run(file, units, stop));
             summary_sender.send_replace(Some(summary));
         })
@@ -64,8 +66,10 @@ pub(super) fn start(
 struct Recorder {
     job: Job,
     writer: Option<Mp4Writer<FileSink>>,
-    /// When the first picture was taken, in ns of its own clock, and when it came.
+    /// When the first picture was taken that limits count from, in ns of its own clock, and when it came.
     first: Option<(i64, Instant)>,
+    /// Frames from before the recording was asked for, which no limit counts.
+    past: u64,
     begun: Option<oneshot::Sender<()>>,
 }
 
@@ -87,7 +91,7 @@ impl Recorder {
                 biased;
                 // A dropped handle is a wish to stop, too.
                 _ = stop.wait_for(|stop| *stop) => return (EndReason::Stopped, None),
-                unit = units.units.recv() => unit,
+                unit = units.next() => unit,
                 () = tokio::time::sleep(IDLE_FLUSH) => {
                     if let Some(Err(error)) = self.writer.as_mut().map(Mp4Writer::flush) {
                         return (EndReason::Failed, Some(error.into()));
@@ -113,7 +117,7 @@ impl Recorder {
                 Err(WriteError::ParameterSetsChanged) => return (EndReason::FormatChanged, None),
                 Err(error) => return (EndReason::Failed, Some(error.into())),
             }
-            if self.job.options.frames.is_some_and(|frames| self.counts().frames >= frames) {
+            if self.job.options.frames.is_some_and(|frames| self.counts().frames >= frames.saturating_add(self.past)) {
                 return (EndReason::Limit, None);
             }
         }

@@ -9,12 +9,14 @@
 //! Which encoder it is may change while it runs: hardware fails, is unplugged and comes back.
 
 mod adjusted;
+mod history;
 mod session;
 mod sink;
 mod wishes;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use vs_codec::{Backend, Changes, EncoderConfig};
 
@@ -22,6 +24,7 @@ use crate::codecs::Codecs;
 use crate::stream::StreamHandle;
 
 pub use adjusted::adjustments;
+pub use history::Pre;
 pub use session::{Encoding, Session};
 pub use sink::{Coded, Sink, SinkReceiver, sink};
 pub use wishes::{RateMode, Wishes};
@@ -113,6 +116,26 @@ impl Renditions {
             rendition.coding.change(&changes);
         }
         Ok(())
+    }
+
+    /// The same for one that wants what the last `pre` has been first, as far as it is kept.
+    pub async fn join_with_past(
+        &self,
+        wanted: Rendition,
+        stream: &StreamHandle,
+        sink: Sink,
+        receiver: &mut SinkReceiver,
+        pre: Duration,
+    ) -> anyhow::Result<Arc<Session>> {
+        let session = Self::find(&self.lock(), &wanted);
+        let sink = match session {
+            Some(session) => match session.add_with_past(sink, receiver, pre) {
+                Ok(()) => return Ok(session),
+                Err(sink) => sink,
+            },
+            None => sink,
+        };
+        self.join(wanted, stream, sink).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Rendition, Weak<Session>)>> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How access units reach one of those who want them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,14 +39,33 @@ pub struct Sink {
 /// The receiving end; it ends when the session does.
 #[derive(Debug)]
 pub struct SinkReceiver {
-    /// The queue.
-    pub units: mpsc::Receiver<Coded>,
-    /// Access units that did not fit into it.
+    /// What was before it joined, and comes first.
+    past: VecDeque<Coded>,
+    units: mpsc::Receiver<Coded>,
+    /// Access units that did not fit into the queue.
     pub dropped: Arc<AtomicU64>,
     wish: Arc<AtomicBool>,
 }
 
 impl SinkReceiver {
+    /// The next access unit; `None` when the session has ended. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Coded> {
+        match self.past.pop_front() {
+            Some(coded) => Some(coded),
+            None => self.units.recv().await,
+        }
+    }
+
+    /// What was before it joined, as far as it has not been taken.
+    pub fn past(&self) -> impl ExactSizeIterator<Item = &Coded> {
+        self.past.iter()
+    }
+
+    /// These come first.
+    pub(super) fn set_past(&mut self, past: Vec<Coded>) {
+        self.past = past.into();
+    }
+
     /// Asks for a keyframe as soon as there can be one.
     pub fn request_keyframe(&self) {
         self.wish.store(true, Ordering::Relaxed);
@@ -70,13 +90,19 @@ pub fn sink(flexible: bool) -> (Sink, SinkReceiver) {
         begun: false,
         flexible,
     };
-    (sink, SinkReceiver { units, dropped, wish })
+    (sink, SinkReceiver { past: VecDeque::new(), units, dropped, wish })
 }
 
 impl Sink {
     /// Whether it can go on with access units of another encoder.
     pub fn is_flexible(&self) -> bool {
         self.flexible
+    }
+
+    /// It has been given what came before: it can go on with any access unit.
+    pub(super) fn follows(&mut self) {
+        self.awaits_keyframe = false;
+        self.begun = true;
     }
 
     /// Whether anybody listens.
@@ -134,12 +160,12 @@ mod tests {
         for _ in 1..QUEUE {
             sink.offer(&follower);
         }
-        assert_eq!(receiver.dropped.load(Ordering::Relaxed), 0);
+        assert_eq!(receiver.dropped(), 0);
         sink.offer(&unit(false));
         while receiver.units.try_recv().is_ok() {}
         sink.offer(&unit(false));
         assert!(receiver.units.try_recv().is_err(), "a picture that nothing refers to");
-        assert_eq!(receiver.dropped.load(Ordering::Relaxed), 2);
+        assert_eq!(receiver.dropped(), 2);
         sink.offer(&unit(true));
         assert!(receiver.units.try_recv().is_ok_and(|coded| coded.unit.keyframe));
         assert!(!sink.awaits_keyframe());

@@ -19,7 +19,7 @@ use vs_ipc::wire::StreamState;
 use super::directory::{Published, View};
 use super::source::{BufferCounts, Counts, Event};
 use super::spec::frames_for_clients;
-use crate::rendition::{Coded, Encoding, Rendition, Renditions, Session, SinkReceiver, adjustments, sink};
+use crate::rendition::{Coded, Encoding, Pre, Rendition, Renditions, Session, SinkReceiver, adjustments, sink};
 
 /// Buffers to begin with; the pool grows when readers hold more.
 const INITIAL_BUFFERS: usize = 4;
@@ -39,11 +39,13 @@ pub struct CodedPlan {
     pub upstream: View,
     /// Buffers to keep.
     pub buffers: usize,
+    /// What is kept for recordings that begin before they are asked for.
+    pub pre: Option<Pre>,
 }
 
 impl PartialEq for CodedPlan {
     fn eq(&self, other: &Self) -> bool {
-        (&self.rendition, self.buffers) == (&other.rendition, other.buffers)
+        (&self.rendition, self.buffers, self.pre) == (&other.rendition, other.buffers, other.pre)
     }
 }
 
@@ -73,6 +75,8 @@ enum Link {
     Up {
         units: SinkReceiver,
         session: Arc<Session>,
+        /// Keeps what is kept.
+        past: Option<Arc<Pre>>,
         /// The stream that is encoded.
         from: Published,
     },
@@ -149,6 +153,11 @@ impl CodedSource {
     /// The encoder has been changed while it runs: whenever it is opened again it is to be like
     /// this.
     pub fn replan(&mut self, plan: CodedPlan) {
+        if let Link::Up { session, past, .. } = &mut self.link
+            && plan.pre != self.plan.pre
+        {
+            *past = plan.pre.map(|pre| session.keep_past(pre));
+        }
         self.plan = plan;
     }
 
@@ -179,7 +188,7 @@ impl CodedSource {
                 Link::Up { units, from, .. } => {
                     let wake = tokio::select! {
                         biased;
-                        unit = units.units.recv() => Wake::Unit(unit),
+                        unit = units.next() => Wake::Unit(unit),
                         Ok(()) = from.status.changed() => Wake::Status,
                     };
                     match wake {
@@ -206,7 +215,8 @@ impl CodedSource {
             Ok(session) => {
                 // What was dropped before is nothing that this stream has missed.
                 self.missed = session.dropped();
-                self.link = Link::Up { units, session, from };
+                let past = self.plan.pre.map(|pre| session.keep_past(pre));
+                self.link = Link::Up { units, session, past, from };
                 self.on_status();
             }
             Err(error) => self.retry(StreamState::Waiting, format!("{error:#}")),

@@ -11,7 +11,7 @@ use vs_ipc::vsl::picture::{Picture, Untellable};
 use vs_pattern::Pattern;
 
 use super::file::FileSpec;
-use crate::rendition::{Coding, Wishes};
+use crate::rendition::{Coding, Pre, Wishes};
 
 /// Buffers that stay with the device whatever readers hold: one being filled, one to follow without a pause,
 /// one for the time that the thread needs to send a buffer home.
@@ -44,6 +44,8 @@ pub enum SourceSpec {
         from: String,
         /// How.
         coding: Coding,
+        /// What is kept of it.
+        pre: Option<Pre>,
     },
     /// Another stream of this daemon, in another size or pixel format.
     Converted {
@@ -105,6 +107,8 @@ pub struct Wanted {
     pub from: Option<String>,
     /// How it is to be encoded.
     pub coding: Wishes,
+    /// How much of it is to be kept for recordings that begin with it.
+    pub pre: Option<Duration>,
 }
 
 /// Frames that clients may hold of a source with so many buffers.

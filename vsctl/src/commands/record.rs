@@ -40,6 +40,7 @@ Examples:
   vsctl record cam0 out.mp4 -t 5              five seconds
   vsctl record cam0 out.mp4 -f 300 -b 2.5M    300 frames at 2.5 Mbit/s
   vsctl record cam0 out.mp4 --gop 15 --backend v4l2
+  vsctl record cam0 out.mp4 --pre 10s         what has just happened, and what comes
   vsctl record cam0 out.mp4 --detach          go on in the background
 
 The exit status is 5 if a limit was given and the stream ended before it was reached.")]
@@ -58,6 +59,11 @@ pub struct Record {
     /// End after so many frames
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
+
+    /// Begin with what was shown up to so long ago, as far as the stream keeps it (`pre` in its configuration, or
+    /// `vsctl start-stream --pre`). Limits count what comes after it
+    #[arg(long, value_name = "SECS", value_parser = values::duration)]
+    pre: Option<Duration>,
 
     #[command(flatten)]
     coding: Coding,
@@ -131,11 +137,10 @@ impl Record {
     }
 
     fn options(&self) -> RecordOptions {
-        // A duration that does not fit into 64 bits of ns was refused on the command line.
-        let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         RecordOptions {
-            duration: self.duration.map(ns),
+            duration: self.duration.map(values::ns),
             frames: self.frames,
+            pre: self.pre.map(values::ns),
             coding: self.coding.options(),
             detach: self.detach.then_some(true),
         }

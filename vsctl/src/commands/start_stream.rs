@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `vsctl start-stream`
 
+use std::time::Duration;
+
 use clap::Args;
 use vsclient::dbus::{Bus, StartOptions};
 use vsclient::{FourCc, Rate};
@@ -31,6 +33,7 @@ Examples:
   vsctl start-stream cam0 --size 640x480    another size, while clients read it
   vsctl start-stream cam0-h264 --from cam0 --bitrate 5M
   vsctl start-stream cam0-h264 --bitrate 2M  fewer bits from now on
+  vsctl start-stream cam0-h264 --pre 10s     `vsctl record cam0 out.mp4 --pre 10s` begins before it is asked for
   vsctl start-stream cam0-small --from cam0 --size 640x360 --format RGB3
   vsctl start-stream cam0 --json | jq -r .stream.socket")]
 pub struct StartStream {
@@ -53,6 +56,10 @@ pub struct StartStream {
     #[arg(short, long, visible_short_alias = 'F', value_name = "FPS", value_parser = values::rate)]
     rate: Option<Rate>,
 
+    /// Keep so much of what has been encoded, for recordings that begin with it (`vsctl record --pre`)
+    #[arg(long, value_name = "SECS", value_parser = values::duration)]
+    pre: Option<Duration>,
+
     #[command(flatten)]
     coding: Coding,
 }
@@ -67,6 +74,7 @@ impl StartStream {
             rate: self.rate.map(|rate| (rate.num, rate.den)),
             from: self.from,
             coding: self.coding.options(),
+            pre: self.pre.map(values::ns),
         };
         answer(daemon::call(manager.start_stream(&self.name, &options))).await?;
 
