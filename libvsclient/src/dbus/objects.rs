@@ -57,6 +57,8 @@ dicts! {
         format: StreamFormat,
         /// The encoder that makes its frames; default if none does.
         encoding: Encoding,
+        /// What is kept of it; default if nothing is.
+        past: Past,
         /// In which ways the device's answer differs from what was asked.
         adjustments: Vec<String>,
         /// Counters since the start.
@@ -290,6 +292,18 @@ dicts! {
         encoding: Encoding,
         /// How far it is.
         progress: Progress,
+    }
+
+    /// What is kept of what has been encoded, for recordings that begin with it.
+    Past "kebab-case" {
+        /// From the first picture to the newest, in ns.
+        duration: u64,
+        /// Bytes that it takes.
+        memory: u64,
+        /// What is to be kept at least, in ns, as long as the memory suffices; 0 if nothing is.
+        duration_wanted: u64,
+        /// Bytes that it may take.
+        memory_max: u64,
     }
 
     /// The encoder in use and its effective settings.

@@ -9,7 +9,7 @@ use zbus::zvariant::{Fd, OwnedFd, OwnedObjectPath, OwnedValue, Value};
 use super::codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 use super::options::{ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions};
 use super::{
-    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, PlaybackEnd,
+    ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Past, PlaybackEnd,
     PlaybackProgress, Progress, StreamFormat, Summary,
 };
 
@@ -114,6 +114,10 @@ pub trait Stream {
     /// The encoder that makes its frames.
     #[zbus(property)]
     fn encoding(&self) -> zbus::Result<Encoding>;
+
+    /// What is kept of what has been encoded.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn past(&self) -> zbus::Result<Past>;
 
     /// Asks for a keyframe soon.
     fn request_keyframe(&self) -> zbus::Result<()>;

@@ -58,6 +58,10 @@ fn it_begins_with_what_has_just_been() {
         // What a busy machine did not encode is missing in between, and would have failed before.
         assert!((KEPT..=KEPT + GOP).contains(&past), "{past} frames from before");
     }
+    let status = rig.ask(&["status", "h264"]);
+    let past = &status["streams"][0]["past"];
+    assert!(past["duration_ns"].as_u64().unwrap() >= 2_000_000_000, "{past}");
+    assert!((1..64 << 20).contains(&past["memory"].as_u64().unwrap()), "{past}");
     // Less than is kept, and a limit of time.
     let file = rig.path("c.mp4");
     let _ = rig.ask(&["record", "raw", file.to_str().unwrap(), "--pre", "500ms", "-t", "1"]);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vs_frame::{Format, MemoryKind};
 use vs_ipc::host::{ClientSnapshot, Departure, HostSnapshot};
@@ -125,6 +126,19 @@ impl Stream {
     #[zbus(property)]
     fn encoding(&self) -> Dict {
         self.entry.status().borrow().encoder.as_ref().map(|encoder| encoding(encoder)).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn past(&self) -> Dict {
+        let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.entry.past().map_or_else(Dict::default, |(pre, past)| {
+            dict([
+                ("duration", Value::from(ns(past.duration))),
+                ("memory", Value::from(past.memory as u64)),
+                ("duration-wanted", Value::from(ns(pre.duration))),
+                ("memory-max", Value::from(pre.memory as u64)),
+            ])
+        })
     }
 
     async fn request_keyframe(&self) -> Result<(), Error> {

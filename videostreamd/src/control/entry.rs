@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use vs_ipc::wire::StreamState;
 
 use super::ControlError;
-use crate::rendition::{Coding, Pre};
+use crate::rendition::{Coding, Past, Pre};
 use crate::stream::directory::{Directory, Published};
 use crate::stream::handle::StreamSnapshot;
 use crate::stream::source::Plan;
@@ -86,6 +86,14 @@ impl StreamEntry {
         }
         match &self.spec.source {
             SourceSpec::Coded { pre, .. } => *pre,
+            _ => None,
+        }
+    }
+
+    /// What is kept of it; `None` if nothing is to be.
+    pub fn past(&self) -> Option<(Pre, Past)> {
+        match &*self.running() {
+            Some(Running { plan: Plan::Coded(plan), .. }) => Some((plan.pre?, plan.renditions.past(&plan.rendition))),
             _ => None,
         }
     }

@@ -31,6 +31,15 @@ impl Pre {
     }
 }
 
+/// What is there of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// From the first picture to the newest.
+    pub duration: Duration,
+    /// Bytes of memory that it takes.
+    pub memory: usize,
+}
+
 /// What an access unit takes beside its bytes and its place in a list: the counters of a shared allocation.
 const UNIT_OVERHEAD: usize = 2 * size_of::<usize>();
 
@@ -93,6 +102,14 @@ impl History {
         let early_enough = |group: &Group| newest.saturating_sub(group.begins_ns) >= wanted_ns;
         let first = self.groups.iter().rposition(early_enough).unwrap_or(0);
         self.groups.iter().skip(first).flat_map(|group| &group.units).cloned().collect()
+    }
+
+    /// How much there is.
+    pub fn past(&self) -> Past {
+        let begins = self.groups.front().map(|group| group.begins_ns);
+        let newest = self.groups.back().and_then(|group| group.units.last());
+        let ns = begins.zip(newest).map_or(0, |(begins, newest)| newest.unit.tag.pts_ns.saturating_sub(begins));
+        Past { duration: Duration::from_nanos(u64::try_from(ns).unwrap_or(0)), memory: self.memory }
     }
 
     /// Forgets everything.

@@ -24,7 +24,7 @@ use crate::codecs::Codecs;
 use crate::stream::StreamHandle;
 
 pub use adjusted::adjustments;
-pub use history::Pre;
+pub use history::{Past, Pre};
 pub use session::{Encoding, Session};
 pub use sink::{Coded, Sink, SinkReceiver, sink};
 pub use wishes::{RateMode, Wishes};
@@ -116,6 +116,11 @@ impl Renditions {
             rendition.coding.change(&changes);
         }
         Ok(())
+    }
+
+    /// What is kept of a rendition.
+    pub fn past(&self, rendition: &Rendition) -> Past {
+        Self::find(&self.lock(), rendition).map(|session| session.past()).unwrap_or_default()
     }
 
     /// The same for one that wants what the last `pre` has been first, as far as it is kept.

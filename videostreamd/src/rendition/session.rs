@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use vs_codec::{Changes, Effective};
 
-use super::history::{History, Pre};
+use super::history::{History, Past, Pre};
 use super::worker::{self, Job};
 use super::{Coded, Rendition, Sink, SinkReceiver};
 use crate::codecs::Codecs;
@@ -125,6 +125,11 @@ impl Session {
             members.keepers.push(Arc::downgrade(&keeper));
         }
         keeper
+    }
+
+    /// What is kept.
+    pub(super) fn past(&self) -> Past {
+        self.lock().as_ref().map(|members| members.history.past()).unwrap_or_default()
     }
 
     /// The encoder, as far as it is known, and every change.

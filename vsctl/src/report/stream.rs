@@ -35,6 +35,8 @@ pub struct Stream {
     pub format: Option<Format>,
     /// The encoder that makes its frames.
     pub encoding: Option<Encoder>,
+    /// What is kept of it for recordings that begin with it.
+    pub past: Option<Past>,
     pub adjustments: Vec<String>,
     /// Frames per second as measured; `None` if nobody asked for it.
     pub measured_fps: Option<f64>,
@@ -77,6 +79,7 @@ impl From<&StreamInfo> for Stream {
             socket: some_text(&info.socket),
             format: Format::new(&info.format),
             encoding: Encoder::new(&info.encoding),
+            past: Past::new(&info.past),
             adjustments: info.adjustments.clone(),
             measured_fps: None,
             published: counters.published,
@@ -97,6 +100,33 @@ impl From<&StreamInfo> for Stream {
             clients: info.clients.iter().map(Client::from).collect(),
             departures: info.departures.iter().map(Departure::from).collect(),
         }
+    }
+}
+
+/// What is kept of what has been encoded.
+#[derive(Debug, Serialize)]
+pub struct Past {
+    pub duration_ns: u64,
+    pub memory: u64,
+    pub duration_wanted_ns: u64,
+    pub memory_max: u64,
+}
+
+impl Past {
+    fn new(past: &dbus::Past) -> Option<Self> {
+        let dbus::Past { duration, memory, duration_wanted, memory_max, .. } = *past;
+        (duration_wanted > 0).then_some(Self {
+            duration_ns: duration,
+            memory,
+            duration_wanted_ns: duration_wanted,
+            memory_max,
+        })
+    }
+
+    fn text(&self) -> String {
+        let [duration, wanted] = [self.duration_ns, self.duration_wanted_ns].map(units::duration);
+        let [memory, max] = [self.memory, self.memory_max].map(units::bytes);
+        format!("the last {duration}, {memory}; wanted {wanted}, at most {max}")
     }
 }
 
@@ -258,6 +288,7 @@ impl Stream {
     fn details(&self) -> Vec<String> {
         let mut details = Vec::new();
         details.extend(self.encoding.as_ref().map(|encoder| format!("encoder    {}", encoder.text())));
+        details.extend(self.past.as_ref().map(|past| format!("kept       {}", past.text())));
         details.extend(self.socket.as_ref().map(|socket| format!("socket     {socket}")));
         let [skipped, revoked] = [&self.skipped, &self.revoked].map(units::by_reason);
         details.push(format!("clients    delivered {}, skipped {skipped}, revoked {revoked}", self.delivered));
