@@ -5,6 +5,7 @@ use zbus::DBusError;
 
 use crate::codec_session::{OpenFailure, SessionError};
 use crate::control::ControlError;
+use crate::recording::SupplyError;
 
 /// `org.videostream.VideoStream1.Error.*`
 #[derive(Debug, DBusError)]
@@ -47,6 +48,17 @@ impl From<SessionError> for Error {
             SessionError::Busy(_) | SessionError::Open(OpenFailure::Taken(_)) => Self::Busy(text),
             SessionError::Open(OpenFailure::Unsupported(_)) => Self::BadFormat(text),
             SessionError::Open(OpenFailure::Failed(_)) | SessionError::System(_) => Self::Failed(text),
+        }
+    }
+}
+
+impl From<SupplyError> for Error {
+    fn from(error: SupplyError) -> Self {
+        let text = error.to_string();
+        match error {
+            SupplyError::BadFile(_) => Self::BadFile(text),
+            SupplyError::Full => Self::Busy(text),
+            SupplyError::Ended => Self::NotRunning(text),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::{path, playback, recording};
 use crate::control::Control;
 use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
+use crate::recording::passed;
 
 pub(super) struct Manager {
     control: Arc<Control>,
@@ -54,8 +55,9 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedObjectPath, Error> {
         let (options, detach) = options::record(options)?;
-        let file = File::from(OwnedFd::from(file));
-        let (number, record) = self.control.record(&stream, file, options).await?;
+        let (files, supply) = passed();
+        supply.add(File::from(OwnedFd::from(file)), String::new())?;
+        let (number, record) = self.control.record(&stream, Box::new(files), options).await?;
         let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
         Ok(recording::publish(connection, &self.tasks, &self.control, number, record, owner).await?)
     }

@@ -2,7 +2,6 @@
 //! Recordings: which there are, and what is recorded for a stream.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use vs_ipc::wire::StreamState;
 
 use super::plan::OnFailure;
 use super::{Control, ControlError, StreamEntry};
-use crate::recording::{RecordError, RecordOptions, Recording};
+use crate::recording::{Files, RecordError, RecordOptions, Recording};
 use crate::rendition::{Coding, Wishes};
 use crate::stream::spec::{SourceSpec, Wanted};
 
@@ -41,7 +40,7 @@ impl Control {
     pub async fn record(
         &self,
         name: &str,
-        file: File,
+        files: Box<dyn Files>,
         options: RecordOptions,
     ) -> Result<(u64, Arc<Recording>), ControlError> {
         let entry = self.stream(name)?;
@@ -58,9 +57,8 @@ impl Control {
         } else if !entry.runs_within(OPENING_GRACE).await {
             return Err(entry.no_frames());
         }
-        let recording = Recording::begin(&self.renditions, from, &handle, file, coding, options).await;
+        let recording = Recording::begin(&self.renditions, from, &handle, files, coding, options).await;
         let recording = Arc::new(recording.map_err(|error| match error {
-            RecordError::File(_) => ControlError::BadFile(error.to_string()),
             RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
             RecordError::Failed(text) => ControlError::Failed(text),
         })?);

@@ -4,19 +4,22 @@
 //! Each has a thread of its own, so that a slow disk is nobody else's trouble. The file was
 //! opened by whoever wanted it, with that one's rights; the daemon opens no path.
 
+mod files;
+mod segment;
 mod writer;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use vs_codec::Effective;
-use vs_mux::mp4::FileSink;
 
 use crate::rendition::{Coding, Encoding, Rendition, Renditions, Session, Wishes, sink};
 use crate::stream::StreamHandle;
+
+pub use files::{Files, Part, Passed, Supply, SupplyError, passed};
+pub use segment::{Segment, parse_bytes};
 
 /// How long the first picture may take before a recording is said to have failed: a camera
 /// that must start up and find its exposure needs a second or two.
@@ -34,6 +37,8 @@ pub struct RecordOptions {
     /// Begins with what has been encoded before, up to so long ago, as far as it is kept. The limits
     /// count what comes after it.
     pub pre: Option<Duration>,
+    /// When it goes on in a further file; `None`: only when it must.
+    pub segment: Option<Segment>,
 }
 
 /// How far a recording has come.
@@ -115,9 +120,6 @@ pub struct Recording {
 /// Why a recording could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The file is no good.
-    #[error("cannot record into this file: {0}")]
-    File(#[from] vs_mux::mp4::OpenError),
     /// The pictures cannot be encoded, or none come.
     #[error("cannot record: {0}")]
     Failed(String),
@@ -129,11 +131,10 @@ impl Recording {
         renditions: &Renditions,
         name: &str,
         stream: &StreamHandle,
-        file: File,
+        files: Box<dyn Files>,
         coding: Coding,
         options: RecordOptions,
     ) -> Result<Self, RecordError> {
-        let file = FileSink::new(file)?;
         let failed = |error: anyhow::Error| RecordError::Failed(format!("{error:#}"));
         let (sink, mut units) = sink(false);
         let rendition = Rendition { stream: name.to_owned(), coding: coding.clone() };
@@ -149,7 +150,7 @@ impl Recording {
             codec: coding.config.codec,
             options,
         };
-        let started = writer::start(job, file, units, stopped).map_err(failed)?;
+        let started = writer::start(job, files, units, stopped).map_err(failed)?;
         let dropped_before = session.dropped();
         let recording =
             Self { stream: name.to_owned(), progress, session, dropped_before, stop, summary: started.summary };

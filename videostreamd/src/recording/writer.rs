@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
@@ -12,7 +12,7 @@ use vs_frame::FourCc;
 use vs_mux::mp4::{self, FileSink, Mp4Writer, Options, Rotation, TrackConfig, WriteError};
 use vs_mux::{Codec, Colour};
 
-use super::{Counts, EndReason, Progress, RecordOptions, Summary};
+use super::{Counts, EndReason, Files, Progress, RecordOptions, Summary};
 use crate::rendition::{Coded, Encoding, Session, SinkReceiver};
 
 /// A stream that stands still must not keep frames back: what has waited this long goes to
@@ -42,7 +42,7 @@ pub(super) struct Started {
 
 pub(super) fn start(
     job: Job,
-    file: FileSink,
+    files: Box<dyn Files>,
     units: SinkReceiver,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Started> {
@@ -56,7 +56,7 @@ pub(super) fn start(
             let newest = units.past().map(|coded| coded.unit.tag.pts_ns).max();
             let (first, past) = (newest.map(|pts_ns| (pts_ns, Instant::now())), units.past().len() as u64);
             let recorder = Recorder { job, writer: None, first, past, begun: Some(begun_sender) };
-            let summary = runtime.block_on(recorder.run(file, units, stop));
+            let summary = runtime.block_on(recorder.run(files, units, stop));
             summary_sender.send_replace(Some(summary));
         })
         .context("cannot start a thread for the recording")?;
@@ -77,15 +77,19 @@ struct Recorder {
 type End = (EndReason, Option<anyhow::Error>);
 
 impl Recorder {
-    async fn run(mut self, file: FileSink, mut units: SinkReceiver, mut stop: watch::Receiver<bool>) -> Summary {
-        let end = self.record(file, &mut units, &mut stop).await;
+    async fn run(mut self, files: Box<dyn Files>, mut units: SinkReceiver, mut stop: watch::Receiver<bool>) -> Summary {
+        let end = self.record(files, &mut units, &mut stop).await;
         // The queue ends here: the session shall not work for a finished file.
         drop(units);
         self.finish(end)
     }
 
-    async fn record(&mut self, file: FileSink, units: &mut SinkReceiver, stop: &mut watch::Receiver<bool>) -> End {
-        let mut file = Some(file);
+    async fn record(
+        &mut self,
+        mut files: Box<dyn Files>,
+        units: &mut SinkReceiver,
+        stop: &mut watch::Receiver<bool>,
+    ) -> End {
         loop {
             let unit = tokio::select! {
                 biased;
@@ -106,8 +110,8 @@ impl Recorder {
             if self.is_beyond_limit(&unit) {
                 return (EndReason::Limit, None);
             }
-            if let Some(file) = file.take() {
-                match self.open(file) {
+            if self.writer.is_none() {
+                match self.open(&mut *files) {
                     Ok(writer) => self.writer = Some(writer),
                     Err(error) => return (EndReason::Failed, Some(error)),
                 }
@@ -144,7 +148,9 @@ impl Recorder {
         self.first.zip(limit).is_some_and(|((_, at), limit)| at.elapsed() > limit)
     }
 
-    fn open(&self, file: FileSink) -> anyhow::Result<Mp4Writer<FileSink>> {
+    fn open(&self, files: &mut dyn Files) -> anyhow::Result<Mp4Writer<FileSink>> {
+        let file = files.next(SystemTime::now())?.context("there is no file to record into")?;
+        let file = FileSink::new(file).context("cannot record into this file")?;
         let codec = match self.job.codec {
             FourCc::H264 => Codec::H264,
             FourCc::HEVC => Codec::H265,
