@@ -13,6 +13,7 @@ use super::codec;
 use super::dict::{Dict, dict};
 use super::error::Error;
 use super::options::{self, Options};
+use super::recording::Caller;
 use super::tasks::Tasks;
 use super::{path, playback, recording};
 use crate::control::Control;
@@ -54,12 +55,12 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedObjectPath, Error> {
-        let (options, detach) = options::record(options)?;
+        let call = options::record(options)?;
         let (files, supply) = passed();
-        supply.add(File::from(OwnedFd::from(file)), String::new())?;
-        let (number, record) = self.control.record(&stream, Box::new(files), options).await?;
-        let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
-        Ok(recording::publish(connection, &self.tasks, &self.control, number, record, owner).await?)
+        supply.add(File::from(OwnedFd::from(file)), call.title)?;
+        let (number, record) = self.control.record(&stream, Box::new(files), call.options).await?;
+        let owner = header.sender().filter(|_| !call.detach).map(|sender| sender.to_owned());
+        Ok(recording::publish(connection, &self.tasks, &self.control, number, record, Caller { supply, owner }).await?)
     }
 
     #[zbus(out_args("socket", "info"))]

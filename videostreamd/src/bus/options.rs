@@ -4,8 +4,8 @@
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
-
 use std::time::Duration;
+
 use vs_codec::{Bitrate, KeyframeInterval, Quality};
 use vs_frame::{FourCc, Rate};
 use zbus::zvariant::OwnedValue;
@@ -13,7 +13,7 @@ use zbus::zvariant::OwnedValue;
 use super::dict::Dict;
 use super::error::Error;
 use crate::control::PlayOptions;
-use crate::recording::RecordOptions;
+use crate::recording::{MAX_FRAGMENT, RecordOptions, Segment};
 use crate::rendition::Wishes;
 use crate::stream::spec::{Shape, Wanted};
 
@@ -142,21 +142,66 @@ pub(super) fn play(options: Dict) -> Result<(PlayOptions, bool), Error> {
     Ok((play, detach))
 }
 
-/// The options of `Record`, and whether it goes on without the caller.
-pub(super) fn record(options: Dict) -> Result<(RecordOptions, bool), Error> {
+/// The options of `Record`.
+pub(super) struct RecordCall {
+    pub(super) options: RecordOptions,
+    /// What the file is called, in messages.
+    pub(super) title: String,
+    /// Goes on without the caller.
+    pub(super) detach: bool,
+}
+
+/// The options of `Record`.
+pub(super) fn record(options: Dict) -> Result<RecordCall, Error> {
     let mut options = Options::new(options);
     let number = "an unsigned 64-bit number (t)";
     let mut record = RecordOptions {
         duration_ns: options.take::<u64>("duration", number)?,
         frames: options.take::<u64>("frames", number)?,
         pre: options.pre()?,
+        segment: segment(&mut options)?,
+        fragment: options.take::<u64>("fragment", number)?.map(Duration::from_nanos),
+        sync: options.take::<u64>("sync", number)?.map(Duration::from_nanos),
         ..RecordOptions::default()
     };
     if record.duration_ns == Some(0) || record.frames == Some(0) {
         return Err(bad("a recording of nothing: duration and frames must be more than 0".to_owned()));
     }
+    if record.fragment.is_some_and(|fragment| fragment > MAX_FRAGMENT) {
+        return Err(bad(format!(
+            "option 'fragment': at most {} s, for all of it waits in memory",
+            MAX_FRAGMENT.as_secs()
+        )));
+    }
     record.coding = options.coding()?;
+    let title = options.take("title", "a string")?.unwrap_or_default();
     let detach = options.take::<bool>("detach", "a boolean (b)")?.unwrap_or(false);
-    options.finish(&format!("Record knows duration, frames, pre, detach, {OF_ENCODERS}"))?;
-    Ok((record, detach))
+    if detach && record.segment.is_some() {
+        return Err(bad(
+            "a detached recording has nobody who passes it further files: leave out detach or the segments".to_owned(),
+        ));
+    }
+    options.finish(&format!(
+        "Record knows duration, frames, pre, segment-duration, segment-bytes, fragment, sync, title, detach, {OF_ENCODERS}"
+    ))?;
+    Ok(RecordCall { options: record, title, detach })
+}
+
+fn segment(options: &mut Options) -> Result<Option<Segment>, Error> {
+    let number = "an unsigned 64-bit number (t)";
+    let (time, bytes) = ("segment-duration", "segment-bytes");
+    match (options.take::<u64>(time, number)?, options.take::<u64>(bytes, number)?) {
+        (None, None) => Ok(None),
+        (Some(ns), None) => Segment::time(ns).map(Some).map_err(|text| bad(format!("option '{time}': {text}"))),
+        (None, Some(size)) => Segment::bytes(size).map(Some).map_err(|text| bad(format!("option '{bytes}': {text}"))),
+        (Some(_), Some(_)) => Err(bad(format!("{time} and {bytes} exclude each other: give one of them"))),
+    }
+}
+
+/// The options of `AddFile`: what the file is called, in messages.
+pub(super) fn add_file(options: Dict) -> Result<String, Error> {
+    let mut options = Options::new(options);
+    let title = options.take("title", "a string")?.unwrap_or_default();
+    options.finish("AddFile knows title")?;
+    Ok(title)
 }

@@ -11,7 +11,7 @@ use vs_ipc::wire::StreamState;
 
 use super::plan::OnFailure;
 use super::{Control, ControlError, StreamEntry};
-use crate::recording::{Files, RecordError, RecordOptions, Recording};
+use crate::recording::{Files, RecordOptions, Recording};
 use crate::rendition::{Coding, Wishes};
 use crate::stream::spec::{SourceSpec, Wanted};
 
@@ -58,9 +58,12 @@ impl Control {
             return Err(entry.no_frames());
         }
         let recording = Recording::begin(&self.renditions, from, &handle, files, coding, options).await;
-        let recording = Arc::new(recording.map_err(|error| match error {
-            RecordError::Failed(_) if entry.state() != StreamState::Running => entry.no_frames(),
-            RecordError::Failed(text) => ControlError::Failed(text),
+        let recording = Arc::new(recording.map_err(|error| {
+            if entry.state() == StreamState::Running {
+                ControlError::Failed(error.to_string())
+            } else {
+                entry.no_frames()
+            }
         })?);
         let number = self.next_recording.fetch_add(1, Ordering::Relaxed);
         self.lock_recordings().insert(number, Arc::clone(&recording));

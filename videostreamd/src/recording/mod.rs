@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Recordings: a rendition of a stream on its way into a file.
 //!
-//! Each has a thread of its own, so that a slow disk is nobody else's trouble. The file was
-//! opened by whoever wanted it, with that one's rights; the daemon opens no path.
+//! Each has a thread of its own, so that a slow disk is nobody else's trouble. Its [`Files`] come one
+//! after the other from whoever wanted it.
 
 mod files;
+mod movie;
+mod progress;
 mod segment;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use vs_codec::Effective;
 
-use crate::rendition::{Coding, Encoding, Rendition, Renditions, Session, Wishes, sink};
+use self::movie::Form;
+use self::progress::Progress;
+use crate::rendition::{Coding, Encoding, Rendition, Renditions, Wishes, sink};
 use crate::stream::StreamHandle;
 
-pub use files::{Files, Part, Passed, Supply, SupplyError, passed};
-pub use segment::{Segment, parse_bytes};
+pub use self::files::{Files, Part, Supply, SupplyError, passed};
+pub use self::progress::{Counts, Entry, Ledger};
+pub use self::segment::Segment;
 
 /// How long the first picture may take before a recording is said to have failed: a camera
 /// that must start up and find its exposure needs a second or two.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest fragment that a file may have.
+pub use vs_mux::mp4::limits::MAX_FRAGMENT;
 
 /// What is to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,29 +46,12 @@ pub struct RecordOptions {
     pub pre: Option<Duration>,
     /// When it goes on in a further file; `None`: only when it must.
     pub segment: Option<Segment>,
-}
-
-/// How far a recording has come.
-#[derive(Debug, Default)]
-pub struct Progress {
-    frames: AtomicU64,
-    bytes: AtomicU64,
-    duration_ns: AtomicU64,
-    /// Access units that the file was too slow for.
-    late: Arc<AtomicU64>,
-}
-
-/// The same as plain numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Frames in the file.
-    pub frames: u64,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its duration in ns.
-    pub duration_ns: u64,
-    /// Frames that encoder or file were too slow for.
-    pub dropped: u64,
+    /// The longest fragment, at most [`MAX_FRAGMENT`]: what a crash loses. `None`: what the container does by itself.
+    pub fragment: Option<Duration>,
+    /// How long a frame may wait to be on the disk: what a power cut loses. `None`: what the container does by itself.
+    pub sync: Option<Duration>,
+    /// What it is called in the configuration; empty if it is not from there.
+    pub name: String,
 }
 
 /// Why a recording ended.
@@ -73,8 +63,10 @@ pub enum EndReason {
     Limit,
     /// The stream stopped.
     StreamStopped,
-    /// The stream's format changed; a file holds one.
+    /// The stream's format changed; a file holds one, and there was no further one.
     FormatChanged,
+    /// There is no room for more: on the disk, within the quota, or in a file of this file system.
+    DiskFull,
     /// Something went wrong.
     Failed,
 }
@@ -87,8 +79,14 @@ impl EndReason {
             Self::Limit => "limit",
             Self::StreamStopped => "stream-stopped",
             Self::FormatChanged => "format-changed",
+            Self::DiskFull => "disk-full",
             Self::Failed => "failed",
         }
+    }
+
+    /// Whether something is not as it should be.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::DiskFull | Self::Failed)
     }
 }
 
@@ -99,9 +97,11 @@ pub struct Summary {
     pub reason: EndReason,
     /// What went wrong; empty if nothing.
     pub error: String,
-    /// What is in the file.
+    /// What is in its files.
     pub counts: Counts,
-    /// Whether the file is an ordinary MP4, not a fragmented one.
+    /// How many those are.
+    pub segments: u64,
+    /// Whether all of them are ordinary MP4s, not fragmented ones.
     pub progressive: bool,
 }
 
@@ -109,21 +109,17 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Recording {
     stream: String,
+    name: String,
     progress: Arc<Progress>,
-    session: Arc<Session>,
-    /// What the session had dropped before this recording began.
-    dropped_before: u64,
+    ledger: watch::Receiver<Ledger>,
     stop: watch::Sender<bool>,
     summary: watch::Receiver<Option<Summary>>,
 }
 
-/// Why a recording could not begin.
+/// Why a recording could not begin: the file is no good, the pictures cannot be encoded, or none come.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The pictures cannot be encoded, or none come.
-    #[error("cannot record: {0}")]
-    Failed(String),
-}
+#[error("cannot record: {0}")]
+pub struct RecordError(String);
 
 impl Recording {
     /// Begins to record a running stream; returns when the first frame is in the file.
@@ -135,32 +131,34 @@ impl Recording {
         coding: Coding,
         options: RecordOptions,
     ) -> Result<Self, RecordError> {
-        let failed = |error: anyhow::Error| RecordError::Failed(format!("{error:#}"));
-        let (sink, mut units) = sink(false);
-        let rendition = Rendition { stream: name.to_owned(), coding: coding.clone() };
+        let failed = |error: anyhow::Error| RecordError(format!("{error:#}"));
+        let form = Form::new(coding.config.codec, &options).map_err(failed)?;
+        // Where the next file is never far away, another encoder may take over.
+        let (sink, mut units) = sink(options.segment.is_some());
+        let rendition = Rendition { stream: name.to_owned(), coding };
         let pre = options.pre.unwrap_or_default();
         let joined = renditions.join_with_past(rendition, stream, sink, &mut units, pre).await;
         let session = joined.map_err(failed)?;
-        let progress = Arc::new(Progress { late: Arc::clone(&units.dropped), ..Progress::default() });
+        let progress = Arc::new(Progress::new(session, Arc::clone(&units.dropped)));
         let (stop, stopped) = watch::channel(false);
-        let job = writer::Job {
-            name: name.to_owned(),
-            session: Arc::clone(&session),
-            progress: Arc::clone(&progress),
-            codec: coding.config.codec,
-            options,
-        };
+        let own_name = options.name.clone();
+        let job = writer::Job { stream: name.to_owned(), progress: Arc::clone(&progress), form, options };
         let started = writer::start(job, files, units, stopped).map_err(failed)?;
-        let dropped_before = session.dropped();
-        let recording =
-            Self { stream: name.to_owned(), progress, session, dropped_before, stop, summary: started.summary };
+        let recording = Self {
+            stream: name.to_owned(),
+            name: own_name,
+            progress,
+            ledger: started.ledger,
+            stop,
+            summary: started.summary,
+        };
         match tokio::time::timeout(BEGIN_TIMEOUT, started.begun).await {
             Ok(Ok(())) => Ok(recording),
-            Ok(Err(_)) => Err(RecordError::Failed(recording.wait().await.error)),
+            Ok(Err(_)) => Err(RecordError(recording.wait().await.error)),
             Err(_) => {
                 let text = format!("no picture came within {} s", BEGIN_TIMEOUT.as_secs());
                 let _ = recording.stop.send(true);
-                Err(RecordError::Failed(text))
+                Err(RecordError(text))
             }
         }
     }
@@ -170,9 +168,19 @@ impl Recording {
         &self.stream
     }
 
+    /// Its own name; empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its files, and every change.
+    pub fn ledger(&self) -> watch::Receiver<Ledger> {
+        self.ledger.clone()
+    }
+
     /// The encoder in use.
     pub fn encoder(&self) -> Option<Arc<Effective>> {
-        match &*self.session.encoding().borrow() {
+        match &*self.progress.session().encoding().borrow() {
             Encoding::Open(effective) => Some(Arc::clone(effective)),
             Encoding::Opening | Encoding::Failed(_) => None,
         }
@@ -180,26 +188,13 @@ impl Recording {
 
     /// How far it has come.
     pub fn counts(&self) -> Counts {
-        match &*self.summary.borrow() {
-            Some(summary) => self.complete(summary).counts,
-            None => self.counts_now(),
-        }
-    }
-
-    fn counts_now(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let too_fast = self.session.dropped().saturating_sub(self.dropped_before);
-        Counts {
-            frames: read(&self.progress.frames),
-            bytes: read(&self.progress.bytes),
-            duration_ns: read(&self.progress.duration_ns),
-            dropped: too_fast + read(&self.progress.late),
-        }
+        let ended = self.summary.borrow().as_ref().map(|summary| summary.counts);
+        ended.unwrap_or_else(|| self.progress.counts())
     }
 
     /// What became of it, if it has ended.
     pub fn summary(&self) -> Option<Summary> {
-        self.summary.borrow().as_ref().map(|summary| self.complete(summary))
+        self.summary.borrow().clone()
     }
 
     /// Asks it to end; [`wait`](Self::wait) tells when it has.
@@ -211,22 +206,13 @@ impl Recording {
     pub async fn wait(&self) -> Summary {
         let mut summary = self.summary.clone();
         let ended = summary.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
-        match ended {
-            Some(summary) => self.complete(&summary),
-            // The thread died without a word.
-            None => Summary {
-                reason: EndReason::Failed,
-                error: "the recorder has crashed; the file plays up to there".to_owned(),
-                counts: self.counts_now(),
-                progressive: false,
-            },
-        }
-    }
-
-    /// The writer does not know what never reached it.
-    fn complete(&self, summary: &Summary) -> Summary {
-        let mut summary = summary.clone();
-        summary.counts.dropped = summary.counts.dropped.saturating_sub(self.dropped_before);
-        summary
+        // Otherwise the thread died without a word.
+        ended.unwrap_or_else(|| Summary {
+            reason: EndReason::Failed,
+            error: "the recorder has crashed; the file plays up to there".to_owned(),
+            counts: self.progress.counts(),
+            segments: self.ledger.borrow().begun,
+            progressive: false,
+        })
     }
 }

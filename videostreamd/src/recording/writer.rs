@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The thread that writes one file.
+//! The thread that writes a recording's files.
+//!
+//! A file is finished on a helper thread while the next one is written: its index and two `fdatasync`s can take longer
+//! on a slow disk than the queue of access units reaches. One file at a time is finished; as long as that lasts, the
+//! next cut waits, so that a disk that does not keep up makes longer files, not more threads. Who must have another
+//! file, because the format has changed, waits.
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use vs_codec::AccessUnit;
-use vs_frame::FourCc;
-use vs_mux::mp4::{self, FileSink, Mp4Writer, Options, Rotation, TrackConfig, WriteError};
-use vs_mux::{Codec, Colour};
+use vs_mux::mp4::WriteError;
 
-use super::{Counts, EndReason, Files, Progress, RecordOptions, Summary};
-use crate::rendition::{Coded, Encoding, Session, SinkReceiver};
+use super::movie::{Finished, Form, Movie, wall_clock};
+use super::progress::{Entry, Ledger, Progress};
+use super::{Counts, EndReason, Files, RecordOptions, Summary};
+use crate::rendition::{Coded, Encoding, SinkReceiver};
 
 /// A stream that stands still must not keep frames back: what has waited this long goes to
 /// the file. The fragment length that the container uses by itself while frames come.
@@ -23,12 +31,15 @@ const IDLE_FLUSH: Duration = Duration::from_millis(100);
 /// still be in the encoder.
 const LIMIT_GRACE: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether there is room to go on: what a camera fills in between is little beside any floor
+/// of free space.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What the thread needs to know.
 pub(super) struct Job {
-    pub(super) name: String,
-    pub(super) session: Arc<Session>,
+    pub(super) stream: String,
     pub(super) progress: Arc<Progress>,
-    pub(super) codec: FourCc,
+    pub(super) form: Form,
     pub(super) options: RecordOptions,
 }
 
@@ -36,6 +47,8 @@ pub(super) struct Job {
 pub(super) struct Started {
     /// When the first frame is in; dropped if it never is.
     pub(super) begun: oneshot::Receiver<()>,
+    /// Its files.
+    pub(super) ledger: watch::Receiver<Ledger>,
     /// At the end.
     pub(super) summary: watch::Receiver<Option<Summary>>,
 }
@@ -46,92 +59,149 @@ pub(super) fn start(
     units: SinkReceiver,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Started> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let name = format!("rec-{}", job.stream);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(1)
+        .thread_name(&name)
+        .build()
+        .context("cannot start the recording's event loop")?;
     let (begun_sender, begun) = oneshot::channel();
+    let (ledger_sender, ledger) = watch::channel(Ledger::default());
     let (summary_sender, summary) = watch::channel(None);
-    let name = format!("rec-{}", job.name);
     std::thread::Builder::new()
         .name(name)
         .spawn(move || {
             let newest = units.past().map(|coded| coded.unit.tag.pts_ns).max();
-            let (first, past) = (newest.map(|pts_ns| (pts_ns, Instant::now())), units.past().len() as u64);
-            let recorder = Recorder { job, writer: None, first, past, begun: Some(begun_sender) };
-            let summary = runtime.block_on(recorder.run(files, units, stop));
+            let recorder = Recorder {
+                job,
+                files,
+                spare: None,
+                movie: None,
+                closing: None,
+                charged: 0,
+                complete: Counts::default(),
+                progressive: true,
+                asked: false,
+                first: newest.map(|pts_ns| (pts_ns, Instant::now())),
+                past: units.past().len() as u64,
+                begun: Some(begun_sender),
+                ledger: ledger_sender,
+            };
+            let summary = runtime.block_on(recorder.run(units, stop));
             summary_sender.send_replace(Some(summary));
         })
         .context("cannot start a thread for the recording")?;
-    Ok(Started { begun, summary })
+    Ok(Started { begun, ledger, summary })
 }
 
 struct Recorder {
     job: Job,
-    writer: Option<Mp4Writer<FileSink>>,
+    files: Box<dyn Files>,
+    /// A file that waits for a keyframe.
+    spare: Option<File>,
+    /// The file that is written; none before the first frame, and before a keyframe in another format.
+    movie: Option<Movie>,
+    /// The file before it.
+    closing: Option<Closing>,
+    /// Dropped frames that a file has been charged with.
+    charged: u64,
+    /// What the files hold that are complete.
+    complete: Counts,
+    /// Whether they are all as they should be.
+    progressive: bool,
+    /// A keyframe has been asked for, to begin the next file with.
+    asked: bool,
     /// When the first picture was taken that limits count from, in ns of its own clock, and when it came.
     first: Option<(i64, Instant)>,
     /// Frames from before the recording was asked for, which no limit counts.
     past: u64,
     begun: Option<oneshot::Sender<()>>,
+    ledger: watch::Sender<Ledger>,
 }
 
-/// Why the loop ended, with the error if there was one.
-type End = (EndReason, Option<anyhow::Error>);
+/// A file that is being finished.
+struct Closing {
+    task: JoinHandle<Finished>,
+    /// What is known of it until then.
+    so_far: Entry,
+}
+
+/// Why it ends.
+struct End {
+    reason: EndReason,
+    error: Option<anyhow::Error>,
+}
+
+impl From<EndReason> for End {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, error: None }
+    }
+}
+
+impl From<anyhow::Error> for End {
+    fn from(error: anyhow::Error) -> Self {
+        let reason = if is_full(&error) { EndReason::DiskFull } else { EndReason::Failed };
+        Self { reason, error: Some(error) }
+    }
+}
+
+impl From<WriteError> for End {
+    fn from(error: WriteError) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
 
 impl Recorder {
-    async fn run(mut self, files: Box<dyn Files>, mut units: SinkReceiver, mut stop: watch::Receiver<bool>) -> Summary {
-        let end = self.record(files, &mut units, &mut stop).await;
+    async fn run(mut self, mut units: SinkReceiver, mut stop: watch::Receiver<bool>) -> Summary {
+        let end = self.record(&mut units, &mut stop).await;
         // The queue ends here: the session shall not work for a finished file.
         drop(units);
-        self.finish(end)
+        self.end(end).await
     }
 
-    async fn record(
-        &mut self,
-        mut files: Box<dyn Files>,
-        units: &mut SinkReceiver,
-        stop: &mut watch::Receiver<bool>,
-    ) -> End {
+    async fn record(&mut self, units: &mut SinkReceiver, stop: &mut watch::Receiver<bool>) -> End {
+        let mut room = interval(ROOM_INTERVAL);
+        room.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let unit = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 // A dropped handle is a wish to stop, too.
-                _ = stop.wait_for(|stop| *stop) => return (EndReason::Stopped, None),
-                unit = units.next() => unit,
-                () = tokio::time::sleep(IDLE_FLUSH) => {
-                    if let Some(Err(error)) = self.writer.as_mut().map(Mp4Writer::flush) {
-                        return (EndReason::Failed, Some(error.into()));
-                    }
-                    if self.is_over() {
-                        return (EndReason::Limit, None);
-                    }
-                    continue;
+                _ = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped.into()),
+                finished = closed(&mut self.closing) => {
+                    self.settle(finished);
+                    Ok(())
                 }
+                _ = room.tick(), if self.movie.is_some() => self.make_room(),
+                unit = units.next() => match unit {
+                    Some(coded) => self.take(&coded, units).await,
+                    None => Err(self.stream_ended()),
+                },
+                () = sleep(IDLE_FLUSH) => self.idle(),
             };
-            let Some(Coded { unit, .. }) = unit else { return self.stream_ended() };
-            if self.is_beyond_limit(&unit) {
-                return (EndReason::Limit, None);
-            }
-            if self.writer.is_none() {
-                match self.open(&mut *files) {
-                    Ok(writer) => self.writer = Some(writer),
-                    Err(error) => return (EndReason::Failed, Some(error)),
-                }
-            }
-            match self.write(&unit) {
-                Ok(()) => {}
-                Err(WriteError::ParameterSetsChanged) => return (EndReason::FormatChanged, None),
-                Err(error) => return (EndReason::Failed, Some(error.into())),
-            }
-            if self.job.options.frames.is_some_and(|frames| self.counts().frames >= frames.saturating_add(self.past)) {
-                return (EndReason::Limit, None);
+            if let Err(end) = step {
+                return end;
             }
         }
     }
 
     fn stream_ended(&self) -> End {
-        match &*self.job.session.encoding().borrow() {
-            Encoding::Failed(text) => (EndReason::Failed, Some(anyhow::Error::msg(text.clone()))),
-            Encoding::Opening | Encoding::Open(_) => (EndReason::StreamStopped, None),
+        match &*self.job.progress.session().encoding().borrow() {
+            Encoding::Failed(text) => End { reason: EndReason::Failed, error: Some(anyhow::Error::msg(text.clone())) },
+            Encoding::Opening | Encoding::Open(_) => EndReason::StreamStopped.into(),
         }
+    }
+
+    fn make_room(&mut self) -> Result<(), End> {
+        let room = self.files.make_room();
+        room.map_err(|error| End { reason: EndReason::DiskFull, error: Some(error) })
+    }
+
+    fn idle(&mut self) -> Result<(), End> {
+        if let Some(movie) = &mut self.movie {
+            movie.flush()?;
+        }
+        if self.is_over() { Err(EndReason::Limit.into()) } else { Ok(()) }
     }
 
     /// A recording of 5 s holds the frames of [0 s, 5 s).
@@ -148,102 +218,212 @@ impl Recorder {
         self.first.zip(limit).is_some_and(|((_, at), limit)| at.elapsed() > limit)
     }
 
-    fn open(&self, files: &mut dyn Files) -> anyhow::Result<Mp4Writer<FileSink>> {
-        let file = files.next(SystemTime::now())?.context("there is no file to record into")?;
-        let file = FileSink::new(file).context("cannot record into this file")?;
-        let codec = match self.job.codec {
-            FourCc::H264 => Codec::H264,
-            FourCc::HEVC => Codec::H265,
-            other => anyhow::bail!("{other} cannot be written to MP4: use h264"),
-        };
-        let mut track = TrackConfig::new(codec);
-        if let Encoding::Open(effective) = &*self.job.session.encoding().borrow() {
-            let color = effective.color.h273();
-            track.colour = Some(Colour {
-                primaries: color.primaries,
-                transfer: color.transfer,
-                matrix: color.matrix,
-                full_range: color.full_range,
-            });
-            track.rotation = upright(effective.rotation);
+    async fn take(&mut self, coded: &Coded, units: &SinkReceiver) -> Result<(), End> {
+        let unit = &coded.unit;
+        if self.is_beyond_limit(unit) {
+            return Err(EndReason::Limit.into());
         }
-        Ok(Mp4Writer::new(file, track, Options::default())?)
+        if self.is_due(unit) {
+            if unit.keyframe {
+                self.cut(unit)?;
+            } else {
+                self.ask_for_keyframe(units);
+            }
+        }
+        loop {
+            if self.movie.is_none() && unit.keyframe {
+                self.begin(coded)?;
+            }
+            match self.write(unit) {
+                Ok(()) => break,
+                // Nothing of it could be shown.
+                Err(WriteError::NoKeyframe) => {
+                    self.job.progress.lose(1);
+                    self.ask_for_keyframe(units);
+                    break;
+                }
+                Err(error) if wants_another_file(&error) => self.leave(unit, error).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (counts, limit) = (self.show(), self.job.options.frames);
+        if limit.is_some_and(|frames| counts.frames >= frames.saturating_add(self.past)) {
+            Err(EndReason::Limit.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether this access unit belongs into the next file, and that can begin.
+    fn is_due(&self, unit: &AccessUnit) -> bool {
+        let full = |segment| self.movie.as_ref().is_some_and(|movie| movie.is_full(segment, unit.tag.pts_ns));
+        self.closing.is_none() && self.job.options.segment.is_some_and(full)
+    }
+
+    /// Once for each file: it comes for all who share the encoder.
+    fn ask_for_keyframe(&mut self, units: &SinkReceiver) {
+        if !self.asked {
+            self.asked = true;
+            units.request_keyframe();
+        }
+    }
+
+    /// Ends the file in front of a keyframe, if there is another one to go on in.
+    fn cut(&mut self, unit: &AccessUnit) -> Result<(), End> {
+        self.spare = self.files.next(wall_clock(unit))?;
+        if self.spare.is_some() {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Ends the file that can take no more, for what `error` says.
+    async fn leave(&mut self, unit: &AccessUnit, error: WriteError) -> Result<(), End> {
+        if self.movie.as_ref().is_some_and(|movie| movie.counts().frames > 0) {
+            self.spare = self.files.next(wall_clock(unit))?;
+        }
+        if self.spare.is_none() {
+            let format = matches!(error, WriteError::ParameterSetsChanged);
+            return Err(if format { EndReason::FormatChanged.into() } else { error.into() });
+        }
+        if self.closing.is_some() {
+            let finished = closed(&mut self.closing).await;
+            self.settle(finished);
+        }
+        self.close();
+        Ok(())
+    }
+
+    fn begin(&mut self, first: &Coded) -> Result<(), End> {
+        let file = match self.spare.take() {
+            Some(file) => Some(file),
+            None => self.files.next(wall_clock(&first.unit))?,
+        };
+        let file = file.context("there is no file to record into")?;
+        let begun = self.ledger.borrow().begun;
+        if begun == 0 {
+            self.job.progress.begin();
+        }
+        self.movie = Some(Movie::new(file, begun + 1, self.files.name(), &self.job.form, first)?);
+        self.asked = false;
+        Ok(())
     }
 
     fn write(&mut self, unit: &AccessUnit) -> Result<(), WriteError> {
-        let Some(writer) = &mut self.writer else { return Err(WriteError::Stopped) };
-        writer.write(&mp4::AccessUnit {
-            data: &unit.data,
-            pts_ns: unit.tag.pts_ns,
-            dts_ns: unit.dts_ns,
-            duration_ns: unit.tag.duration_ns.and_then(|ns| i64::try_from(ns).ok()),
-            keyframe: unit.keyframe,
-        })?;
-        let stats = writer.stats();
-        let progress = &self.job.progress;
-        progress.frames.store(stats.frames, Ordering::Relaxed);
-        progress.bytes.store(stats.bytes, Ordering::Relaxed);
-        progress.duration_ns.store(u64::try_from(stats.duration_ns).unwrap_or(0), Ordering::Relaxed);
+        let Some(movie) = &mut self.movie else { return Err(WriteError::NoKeyframe) };
+        let empty = movie.counts().frames == 0;
+        movie.write(unit)?;
+        if empty && movie.counts().frames > 0 {
+            let (number, name) = (movie.number, movie.name.clone());
+            tracing::debug!(stream = self.job.stream, number, name, "recording into a new file");
+            self.ledger.send_modify(|ledger| (ledger.begun, ledger.name) = (number, name));
+        }
         if let Some(begun) = self.begun.take() {
             let _ = begun.send(());
         }
         Ok(())
     }
 
-    fn counts(&self) -> Counts {
-        let progress = &self.job.progress;
-        Counts {
-            frames: progress.frames.load(Ordering::Relaxed),
-            bytes: progress.bytes.load(Ordering::Relaxed),
-            duration_ns: progress.duration_ns.load(Ordering::Relaxed),
-            dropped: progress.late.load(Ordering::Relaxed) + self.job.session.dropped(),
-        }
+    /// Lets the file be finished on the helper thread, which must be idle.
+    fn close(&mut self) {
+        let dropped = self.dropped_now();
+        let Some(movie) = self.movie.take() else { return };
+        let so_far = movie.torn(dropped);
+        self.closing = Some(Closing { task: spawn_blocking(move || movie.finish(dropped)), so_far });
     }
 
-    fn finish(mut self, (mut reason, error): End) -> Summary {
-        let mut summary = Summary {
-            reason,
-            error: error.map(|error| format!("{error:#}")).unwrap_or_default(),
-            counts: self.counts(),
-            progressive: false,
-        };
-        match self.writer.take().map(Mp4Writer::finish) {
-            Some(Ok(done)) => {
-                summary.counts.frames = done.frames;
-                summary.counts.bytes = done.bytes;
-                summary.counts.duration_ns = u64::try_from(done.duration_ns).unwrap_or(0);
-                summary.progressive = done.progressive;
-            }
-            Some(Err(error)) => {
-                reason = EndReason::Failed;
-                if summary.error.is_empty() {
-                    summary.error = format!("{:#}", anyhow::Error::from(error));
-                }
-            }
-            None => {}
+    /// Frames dropped that no file has been charged with; this one is.
+    fn dropped_now(&mut self) -> u64 {
+        let total = self.job.progress.dropped();
+        total.saturating_sub(std::mem::replace(&mut self.charged, total))
+    }
+
+    /// Takes over what became of a file, and says what is wrong with it.
+    fn settle(&mut self, finished: Finished) -> Option<anyhow::Error> {
+        let Finished { entry, lost, failure } = finished;
+        self.job.progress.lose(lost);
+        self.charged += lost;
+        self.complete = self.complete + entry.part.counts;
+        self.progressive &= entry.part.progressive;
+        self.files.finished(&entry.part);
+        let Counts { frames, bytes, dropped, .. } = entry.part.counts;
+        let (stream, number, name) = (&self.job.stream, entry.number, &entry.name);
+        match &failure {
+            None => tracing::debug!(stream, number, name, frames, bytes, dropped, "file finished"),
+            Some(error) => tracing::warn!(stream, number, name, error = format!("{error:#}"), "file not finished"),
         }
-        summary.reason = reason;
-        let Counts { frames, bytes, dropped, .. } = summary.counts;
-        tracing::info!(
-            stream = self.job.name,
-            reason = reason.name(),
-            error = summary.error,
-            frames,
-            bytes,
-            dropped,
-            "recording ended"
-        );
-        summary
+        // One without a frame has never begun.
+        if frames > 0 {
+            self.ledger.send_modify(|ledger| ledger.finish(entry));
+        }
+        self.show();
+        failure
+    }
+
+    /// Brings what others see up to date.
+    fn show(&self) -> Counts {
+        let closing = self.closing.as_ref().map(|closing| closing.so_far.part.counts).unwrap_or_default();
+        let movie = self.movie.as_ref().map(Movie::counts).unwrap_or_default();
+        let counts = self.complete + closing + movie;
+        self.job.progress.show(counts);
+        counts
+    }
+
+    async fn end(mut self, End { mut reason, mut error }: End) -> Summary {
+        if self.closing.is_some() {
+            let finished = closed(&mut self.closing).await;
+            self.settle(finished);
+        }
+        let dropped = self.dropped_now();
+        if let Some(movie) = self.movie.take()
+            && let Some(failure) = self.settle(movie.finish(dropped))
+            && error.is_none()
+        {
+            End { reason, error } = failure.into();
+        }
+        let counts = Counts { dropped: self.job.progress.dropped(), ..self.complete };
+        let error = error.map(|error| format!("{error:#}{}", kept(&counts))).unwrap_or_default();
+        let Counts { frames, bytes, dropped, .. } = counts;
+        let (stream, segments) = (&self.job.stream, self.ledger.borrow().begun);
+        tracing::info!(stream, reason = reason.name(), error, segments, frames, bytes, dropped, "recording ended");
+        let progressive = self.progressive && segments > 0;
+        Summary { reason, error, counts, segments, progressive }
     }
 }
 
-/// How players turn pictures that are to be turned counter-clockwise by so many degrees. A file
-/// can only say quarters.
-fn upright(degrees: u16) -> Rotation {
-    match degrees {
-        90 => Rotation::Clockwise270,
-        180 => Rotation::Half,
-        270 => Rotation::Clockwise90,
-        _ => Rotation::None,
+/// Waits for the file that is being finished; for ever if there is none.
+async fn closed(closing: &mut Option<Closing>) -> Finished {
+    let Some(current) = closing else { return std::future::pending().await };
+    let finished = (&mut current.task).await;
+    let so_far = current.so_far.clone();
+    *closing = None;
+    finished.unwrap_or_else(|crash| Finished { entry: so_far, lost: 0, failure: Some(crash.into()) })
+}
+
+/// What to say of a recording that has failed: what there is of it all the same.
+fn kept(counts: &Counts) -> String {
+    if counts.frames == 0 {
+        return String::new();
     }
+    let seconds = counts.duration_ns as f64 / 1e9;
+    format!(
+        "; what came before it was kept and plays: {seconds:.1} s, {} frames, {} bytes",
+        counts.frames, counts.bytes
+    )
+}
+
+/// Whether the same access unit can begin another file.
+fn wants_another_file(error: &WriteError) -> bool {
+    match error {
+        WriteError::ParameterSetsChanged | WriteError::Full { .. } | WriteError::GapTooLong { .. } => true,
+        WriteError::Io(failure) => failure.source.kind() == io::ErrorKind::FileTooLarge,
+        _ => false,
+    }
+}
+
+/// Whether there is no room for more: on the disk, within the quota, or in a file of this size.
+fn is_full(error: &anyhow::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.into_iter().any(|kind| matches!(kind, StorageFull | QuotaExceeded | FileTooLarge))
 }
