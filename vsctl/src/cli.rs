@@ -5,7 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, devices, info, metrics, play, receive, record, start_stream, status, stop_recording, stop_stream,
+    controls, devices, info, metrics, play, receive, record, recordings, start_stream, status, stop_recording,
+    stop_stream,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -85,6 +86,7 @@ pub enum Command {
     Info(info::Info),
     Receive(receive::Receive),
     Record(record::Record),
+    Recordings(recordings::Recordings),
     Play(play::Play),
     StopRecording(stop_recording::StopRecording),
 }
@@ -127,6 +129,8 @@ mod tests {
         assert!(error("vsctl start-stream cam0 -r 1280x720").contains("--size"));
         assert!(error("vsctl record cam0 out.mp4 -b 5000").contains("5000k"));
         assert!(error("vsctl record cam0 out.mp4 -t 0").contains("more than 0"));
+        assert!(error("vsctl record cam0 out.mp4 --segment 60").contains("60s"));
+        assert!(error("vsctl stop-recording 1 --all").contains("--all"));
         assert!(error("vsctl recieve cam0").contains("receive"));
     }
 }

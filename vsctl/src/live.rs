@@ -43,6 +43,11 @@ impl Live {
         self.0.set_position(position);
         self.0.set_message(text);
     }
+
+    /// Writes a line that stays, above this one.
+    pub fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
 }
 
 impl Drop for Live {

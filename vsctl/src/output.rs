@@ -52,6 +52,14 @@ impl Output {
         if self.quiet && !self.json { Ok(()) } else { self.answer(report) }
     }
 
+    /// Tells of a part of the answer as soon as there is one. JSON has it in the end.
+    pub fn line(&self, report: &impl Report) {
+        if !self.quiet && !self.json {
+            // The answer fails in the same way.
+            let _ = write_out(&report.text(self));
+        }
+    }
+
     /// Something worth knowing that nobody asked for.
     pub fn note(&self, text: &str) {
         if !self.quiet {

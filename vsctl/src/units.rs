@@ -15,6 +15,11 @@ pub fn bitrate(bits: f64) -> String {
     scaled(bits, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
 }
 
+/// The bitrate of so many bytes in so many ns; `None` if there is no time yet.
+pub fn average_bitrate(bytes: u64, ns: u64) -> Option<String> {
+    (ns > 0).then(|| bitrate(bytes as f64 * 8.0 * NS_PER_SEC / ns as f64))
+}
+
 /// Three significant digits where there is a unit to scale by.
 fn scaled(mut value: f64, units: &[&str]) -> String {
     let mut unit = 0;

@@ -74,6 +74,36 @@ pub fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A time as [`duration`] takes it, or none at all.
+pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text.parse::<f64>(), Ok(0.0)) { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+/// Length of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segment {
+    /// In time.
+    Time(Duration),
+    /// In bytes.
+    Bytes(u64),
+}
+
+/// Length of a file: a time (`60s`, `10min`) or an amount of bytes (`100M`, `2.5GB`). A bare number would be read as
+/// either.
+pub fn segment(text: &str) -> Result<Segment, String> {
+    let amount = text.strip_suffix('B').unwrap_or(text);
+    let units = [("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
+    let size = units.iter().find_map(|(unit, factor)| Some((amount.strip_suffix(unit)?.parse::<f64>().ok()?, factor)));
+    if let Some((number, factor)) = size {
+        let bytes = Some(number * factor).filter(|bytes| (1.0..1e18).contains(bytes));
+        return bytes.map(|bytes| Segment::Bytes(bytes.round() as u64)).ok_or("that is no size of a file".to_owned());
+    }
+    match text.parse::<f64>() {
+        Ok(_) => Err(format!("write a time as {text}s, or a size as {text}M")),
+        Err(_) => duration(text).map(Segment::Time).map_err(|_| "write a time as 60s, or a size as 100M".to_owned()),
+    }
+}
+
 /// A time in ms, or with its unit.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
@@ -122,6 +152,21 @@ mod tests {
         assert_eq!(milliseconds("2s"), Ok(Duration::from_secs(2)));
         for wrong in ["0", "-1", "inf", "nan", "1e30", "soon", "", "0s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(duration_or_zero("0"), Ok(Duration::ZERO));
+        assert_eq!(duration_or_zero("0.5"), Ok(Duration::from_millis(500)));
+        assert!(duration_or_zero("-1").is_err());
+    }
+
+    #[test]
+    fn segments() {
+        assert_eq!(segment("60s"), Ok(Segment::Time(Duration::from_secs(60))));
+        assert_eq!(segment("5m"), Ok(Segment::Time(Duration::from_secs(300))));
+        assert_eq!(segment("100M"), Ok(Segment::Bytes(100_000_000)));
+        assert_eq!(segment("2.5GB"), Ok(Segment::Bytes(2_500_000_000)));
+        assert!(segment("60").unwrap_err().contains("60s"));
+        for wrong in ["", "0s", "-1M", "nanM", "infG", "soon", "M", "1e30G"] {
+            assert!(segment(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -12,8 +12,18 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands =
-        ["start-stream", "stop-stream", "status", "devices", "controls", "info", "receive", "record", "stop-recording"];
+    let commands = [
+        "start-stream",
+        "stop-stream",
+        "status",
+        "devices",
+        "controls",
+        "info",
+        "receive",
+        "record",
+        "recordings",
+        "stop-recording",
+    ];
     let all = String::from_utf8(run(&["--help"]).stdout).unwrap();
     for command in commands {
         assert!(all.contains(command), "{command} is missing in\n{all}");

@@ -282,12 +282,18 @@ dicts! {
 
     /// The properties of a recording.
     RecordingInfo "PascalCase" {
+        /// Its name in the configuration; empty if it is not from there.
+        name: String,
         /// Name of the stream.
         stream: String,
         /// `recording`, `finished` or `failed`.
         state: String,
         /// What went wrong; empty if nothing.
         error: String,
+        /// What the file is called that is written; empty if nobody has said it.
+        file: String,
+        /// Files begun.
+        segments: u64,
         /// Encoder and settings.
         encoding: Encoding,
         /// How far it is.
@@ -350,6 +356,26 @@ dicts! {
         bytes: u64,
     }
 
+    /// A file of a recording that is complete.
+    RecordedFile "kebab-case" {
+        /// What it is called; empty if nobody has said it.
+        file: String,
+        /// When its first picture was taken, in ns since 1970, UTC.
+        began: u64,
+        /// Frames in it.
+        frames: u64,
+        /// Frames that the encoder or the file were too slow for while it was written.
+        dropped: u64,
+        /// Its duration in ns.
+        duration: u64,
+        /// Its size in bytes.
+        bytes: u64,
+        /// What is wrong with it; empty if nothing. It plays.
+        error: String,
+        /// Whether it is an ordinary MP4, not a fragmented one.
+        progressive: bool,
+    }
+
     /// How far a file has been played.
     PlaybackProgress "kebab-case" {
         /// Pictures published.
@@ -394,15 +420,17 @@ dicts! {
         reason: String,
         /// What went wrong; empty if nothing.
         error: String,
-        /// Frames in the file.
+        /// Frames in its files.
         frames: u64,
-        /// Frames that the encoder or the file were too slow for.
+        /// Frames that the encoder or the file were too slow for, or that the file did not take any more.
         dropped: u64,
         /// Duration in ns.
         duration: u64,
-        /// Length of the file in bytes.
+        /// Length of all files in bytes.
         bytes: u64,
-        /// An ordinary MP4, not a fragmented one.
+        /// How many files there are.
+        segments: u64,
+        /// All of them are ordinary MP4s, not fragmented ones.
         progressive: bool,
     }
 }

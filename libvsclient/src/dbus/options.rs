@@ -78,10 +78,29 @@ pub struct RecordOptions {
     /// Begin with what was encoded up to so many ns ago, as far as it is kept. The limits count what comes
     /// after it.
     pub pre: Option<u64>,
+    /// Go on in the next file, which must be there by then ([`add_file`](super::RecordingProxy::add_file)), with the
+    /// first keyframe after so many ns.
+    pub segment_duration: Option<u64>,
+    /// The same after so many bytes; not together with a duration.
+    pub segment_bytes: Option<u64>,
+    /// Longest fragment in ns: what a crash of the daemon loses.
+    pub fragment: Option<u64>,
+    /// How many ns a frame may wait to be on the disk: what a power cut loses. With 0, each fragment is synced.
+    pub sync: Option<u64>,
+    /// What the file is called, in messages.
+    pub title: Option<String>,
     /// How to encode.
     pub coding: CodingOptions,
     /// Go on when the caller has left the bus.
     pub detach: Option<bool>,
+}
+
+/// What is said of a further file; for [`AddFile`](super::RecordingProxy::add_file).
+#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct AddFileOptions {
+    /// What it is called, in messages.
+    pub title: Option<String>,
 }
 
 /// How to play a file; for [`Play`](super::ManagerProxy::play).
@@ -152,6 +171,11 @@ impl Serialize for RecordOptions {
             .with("duration", self.duration)
             .with("frames", self.frames)
             .with("pre", self.pre)
+            .with("segment-duration", self.segment_duration)
+            .with("segment-bytes", self.segment_bytes)
+            .with("fragment", self.fragment)
+            .with("sync", self.sync)
+            .with("title", self.title.as_deref())
             .with("detach", self.detach);
         dict.coding(&self.coding).0.serialize(serializer)
     }

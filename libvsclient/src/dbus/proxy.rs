@@ -7,10 +7,12 @@ use zbus::proxy;
 use zbus::zvariant::{Fd, OwnedFd, OwnedObjectPath, OwnedValue, Value};
 
 use super::codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
-use super::options::{ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions};
+use super::options::{
+    AddFileOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions,
+};
 use super::{
     ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Past, PlaybackEnd,
-    PlaybackProgress, Progress, StreamFormat, Summary,
+    PlaybackProgress, Progress, RecordedFile, StreamFormat, Summary,
 };
 
 /// The daemon as a whole.
@@ -248,9 +250,30 @@ pub trait Recording {
     /// Answers when the recording has ended, for whatever reason.
     fn wait(&self) -> zbus::Result<Summary>;
 
+    /// Passes the file that the recording goes on in when a segment is over, or the stream's format changes: an empty
+    /// one, open for reading and writing. At most two may wait.
+    fn add_file(&self, file: Fd<'_>, options: &AddFileOptions) -> zbus::Result<()>;
+
+    /// The `number`th file, counted from 1, is complete. Each has been told of when [`stop`](Self::stop) and
+    /// [`wait`](Self::wait) answer.
+    #[zbus(signal)]
+    fn file_finished(&self, number: u64, file: RecordedFile) -> zbus::Result<()>;
+
+    /// Its name in the configuration; empty if it is not from there.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> zbus::Result<String>;
+
     /// Name of the stream.
-    #[zbus(property)]
+    #[zbus(property(emits_changed_signal = "const"))]
     fn stream(&self) -> zbus::Result<String>;
+
+    /// What the file is called that is written; empty if nobody has said it.
+    #[zbus(property)]
+    fn file(&self) -> zbus::Result<String>;
+
+    /// Files begun.
+    #[zbus(property)]
+    fn segments(&self) -> zbus::Result<u64>;
 
     /// `recording`, `finished` or `failed`.
     #[zbus(property)]

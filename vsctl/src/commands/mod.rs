@@ -6,10 +6,10 @@ pub mod controls;
 pub mod devices;
 pub mod info;
 pub mod metrics;
-mod output_file;
 pub mod play;
 pub mod receive;
 pub mod record;
+pub mod recordings;
 pub mod start_stream;
 pub mod status;
 pub mod stop_recording;
@@ -31,6 +31,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Info(command) => command.run(&bus, output).await,
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,
+        Command::Recordings(command) => command.run(&bus, output).await,
         Command::Play(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,
     }

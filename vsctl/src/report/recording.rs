@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Recordings.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
-use vsclient::dbus::{Encoding, RecordingInfo, Summary};
+use vsclient::dbus::{Encoding, RecordedFile, RecordingInfo, Summary};
 
 use super::encoder::Encoder;
 use super::some_text;
@@ -14,7 +16,13 @@ use crate::units;
 #[derive(Debug, Serialize)]
 pub struct Recording {
     pub recording: u64,
+    /// In the configuration.
+    pub name: Option<String>,
     pub stream: String,
+    /// What is written, as far as it is known.
+    pub file: Option<String>,
+    /// Files begun.
+    pub segments: u64,
     pub state: String,
     pub error: Option<String>,
     pub encoding: Option<Encoder>,
@@ -22,6 +30,8 @@ pub struct Recording {
     pub dropped: u64,
     pub duration_ns: u64,
     pub bytes: u64,
+    /// On average, in bits per second.
+    pub bitrate: Option<u64>,
 }
 
 impl Recording {
@@ -29,7 +39,10 @@ impl Recording {
     pub fn new(number: u64, info: &RecordingInfo) -> Self {
         Self {
             recording: number,
+            name: some_text(&info.name),
             stream: info.stream.clone(),
+            file: some_text(&info.file),
+            segments: info.segments,
             state: info.state.clone(),
             error: some_text(&info.error),
             encoding: Encoder::new(&info.encoding),
@@ -37,7 +50,28 @@ impl Recording {
             dropped: info.progress.dropped,
             duration_ns: info.progress.duration,
             bytes: info.progress.bytes,
+            bitrate: bitrate(info.progress.bytes, info.progress.duration),
         }
+    }
+}
+
+/// Bits per second on average; `None` if there is no time yet.
+fn bitrate(bytes: u64, ns: u64) -> Option<u64> {
+    u64::try_from(u128::from(bytes) * 8_000_000_000 / u128::from(ns).max(1)).ok().filter(|_| ns > 0)
+}
+
+/// All of them.
+#[derive(Debug, Serialize)]
+pub struct Recordings {
+    pub recordings: Vec<Recording>,
+}
+
+impl Report for Recordings {
+    fn text(&self, output: &Output) -> String {
+        if self.recordings.is_empty() && output.headings() {
+            return "no recordings: `vsctl record cam0 out.mp4` begins one\n".to_owned();
+        }
+        table(&self.recordings, output)
     }
 }
 
@@ -45,6 +79,7 @@ impl Recording {
 pub fn table(recordings: &[Recording], output: &Output) -> String {
     let mut table = Table::new([
         ("RECORDING", Align::Left),
+        ("NAME", Align::Left),
         ("STREAM", Align::Left),
         ("STATE", Align::Left),
         ("CODEC", Align::Left),
@@ -52,10 +87,14 @@ pub fn table(recordings: &[Recording], output: &Output) -> String {
         ("FRAMES", Align::Right),
         ("DROPPED", Align::Right),
         ("BYTES", Align::Right),
+        ("BITRATE", Align::Right),
+        ("FILES", Align::Right),
+        ("FILE", Align::Left),
     ]);
     for recording in recordings {
         table.row([
             recording.recording.to_string(),
+            recording.name.clone().unwrap_or_default(),
             recording.stream.clone(),
             recording.state.clone(),
             recording.encoding.as_ref().map(|encoder| encoder.codec.clone()).unwrap_or_default(),
@@ -63,6 +102,9 @@ pub fn table(recordings: &[Recording], output: &Output) -> String {
             recording.frames.to_string(),
             recording.dropped.to_string(),
             units::bytes(recording.bytes),
+            recording.bitrate.map(|bits| units::bitrate(bits as f64)).unwrap_or_default(),
+            recording.segments.to_string(),
+            recording.file.clone().unwrap_or_default(),
         ]);
         if let Some(error) = &recording.error {
             table.note(error);
@@ -93,6 +135,72 @@ impl Report for Detached {
     }
 }
 
+/// A file that is complete.
+#[derive(Debug, Serialize)]
+pub struct FileDone {
+    /// The how-manieth of its recording, from 1.
+    pub number: u64,
+    pub file: String,
+    /// What is wrong with it.
+    pub error: Option<String>,
+    pub frames: u64,
+    pub dropped: u64,
+    pub duration_ns: u64,
+    pub bytes: u64,
+    /// An ordinary MP4, not a fragmented one.
+    pub progressive: bool,
+}
+
+impl FileDone {
+    /// The `number`th file, which lies at `path`.
+    pub fn new(number: u64, path: PathBuf, file: &RecordedFile) -> Self {
+        Self {
+            number,
+            file: path.display().to_string(),
+            error: some_text(&file.error),
+            frames: file.frames,
+            dropped: file.dropped,
+            duration_ns: file.duration,
+            bytes: file.bytes,
+            progressive: file.progressive,
+        }
+    }
+
+    /// The only file of a recording.
+    pub fn whole(path: PathBuf, summary: &Summary) -> Self {
+        Self {
+            number: 1,
+            file: path.display().to_string(),
+            error: some_text(&summary.error),
+            frames: summary.frames,
+            dropped: summary.dropped,
+            duration_ns: summary.duration,
+            bytes: summary.bytes,
+            progressive: summary.progressive,
+        }
+    }
+}
+
+impl Report for FileDone {
+    fn text(&self, _: &Output) -> String {
+        let mut text = format!("{}: {}", self.file, amount(self.duration_ns, self.frames, self.bytes));
+        if self.dropped > 0 {
+            text += &format!(", {} dropped", self.dropped);
+        }
+        if let Some(error) = &self.error {
+            text += &format!("\nnote: {error}");
+        }
+        text + "\n"
+    }
+}
+
+/// How much there is.
+fn amount(duration_ns: u64, frames: u64, bytes: u64) -> String {
+    let (duration, count) = (units::duration(duration_ns), units::count(frames, "frame"));
+    let bitrate = units::average_bitrate(bytes, duration_ns).map(|bitrate| format!(", {bitrate}")).unwrap_or_default();
+    format!("{duration}, {count}, {}{bitrate}", units::bytes(bytes))
+}
+
 /// A recording that has ended.
 #[derive(Debug, Serialize)]
 pub struct Ended {
@@ -110,7 +218,11 @@ pub struct Ended {
     pub bytes: u64,
     /// An ordinary MP4, not a fragmented one.
     pub progressive: bool,
-    /// Files before this one, in other formats.
+    /// How many files there are.
+    pub segments: u64,
+    /// Those that this program has seen finished.
+    pub files: Vec<FileDone>,
+    /// Recordings before this one, in other formats.
     pub earlier: Vec<Ended>,
 }
 
@@ -130,6 +242,8 @@ impl Ended {
             duration_ns: summary.duration,
             bytes: summary.bytes,
             progressive: summary.progressive,
+            segments: summary.segments,
+            files: Vec::new(),
             earlier: Vec::new(),
         }
     }
@@ -138,13 +252,12 @@ impl Ended {
 impl Report for Ended {
     fn text(&self, output: &Output) -> String {
         let file = self.file.clone().unwrap_or_else(|| format!("recording {}", self.recording));
-        let (duration, frames) = (units::duration(self.duration_ns), units::count(self.frames, "frame"));
         let mut text: String = self.earlier.iter().map(|earlier| earlier.text(output)).collect();
-        text += &format!("{file}: {duration}, {frames}, {}", units::bytes(self.bytes));
-        if self.duration_ns > 0 {
-            let bits = self.bytes as f64 * 8e9 / self.duration_ns as f64;
-            text += &format!(", {}", units::bitrate(bits));
+        text += &format!("{file}: ");
+        if self.segments > 1 {
+            text += &format!("{} files, ", self.segments);
         }
+        text += &amount(self.duration_ns, self.frames, self.bytes);
         if let Some(Encoder { codec, width, height, encoder, .. }) = &self.encoding {
             text += &format!(", {codec} {width}x{height}");
             if output.verbose {
@@ -162,5 +275,17 @@ impl Report for Ended {
             text += "note: the file is a fragmented MP4: it plays, but was not finished to an ordinary one\n";
         }
         text
+    }
+}
+
+/// Recordings that were ended together.
+#[derive(Debug, Serialize)]
+pub struct EndedAll {
+    pub recordings: Vec<Ended>,
+}
+
+impl Report for EndedAll {
+    fn text(&self, output: &Output) -> String {
+        self.recordings.iter().map(|ended| ended.text(output)).collect()
     }
 }
