@@ -286,6 +286,8 @@ dicts! {
         name: String,
         /// Name of the stream.
         stream: String,
+        /// How long before it was asked for it begins, in ns.
+        pre: u64,
         /// `recording`, `finished` or `failed`.
         state: String,
         /// What went wrong; empty if nothing.

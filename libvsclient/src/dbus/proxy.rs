@@ -267,6 +267,10 @@ pub trait Recording {
     #[zbus(property(emits_changed_signal = "const"))]
     fn stream(&self) -> zbus::Result<String>;
 
+    /// How long before it was asked for it begins, in ns.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn pre(&self) -> zbus::Result<u64>;
+
     /// What the file is called that is written; empty if nobody has said it.
     #[zbus(property)]
     fn file(&self) -> zbus::Result<String>;

@@ -168,6 +168,11 @@ impl Object {
         self.recording.stream()
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn pre(&self) -> u64 {
+        self.recording.pre_ns()
+    }
+
     #[zbus(property)]
     fn state(&self) -> &str {
         self.recording.summary().map_or("recording", |summary| state(&summary))

@@ -18,7 +18,7 @@ use vs_codec::Effective;
 
 use self::movie::Form;
 use self::progress::Progress;
-use crate::rendition::{Coding, Encoding, Rendition, Renditions, Wishes, sink};
+use crate::rendition::{Coding, Encoding, Rendition, Renditions, SinkReceiver, Wishes, sink};
 use crate::stream::StreamHandle;
 
 pub use self::files::{Files, Part, Supply, SupplyError, passed};
@@ -110,6 +110,7 @@ pub struct Summary {
 pub struct Recording {
     stream: String,
     name: String,
+    pre_ns: u64,
     progress: Arc<Progress>,
     ledger: watch::Receiver<Ledger>,
     stop: watch::Sender<bool>,
@@ -141,12 +142,13 @@ impl Recording {
         let session = joined.map_err(failed)?;
         let progress = Arc::new(Progress::new(session, Arc::clone(&units.dropped)));
         let (stop, stopped) = watch::channel(false);
-        let own_name = options.name.clone();
+        let (own_name, pre_ns) = (options.name.clone(), past_ns(&units));
         let job = writer::Job { stream: name.to_owned(), progress: Arc::clone(&progress), form, options };
         let started = writer::start(job, files, units, stopped).map_err(failed)?;
         let recording = Self {
             stream: name.to_owned(),
             name: own_name,
+            pre_ns,
             progress,
             ledger: started.ledger,
             stop,
@@ -171,6 +173,11 @@ impl Recording {
     /// Its own name; empty if it has none.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How long before it was asked for it begins, in ns.
+    pub fn pre_ns(&self) -> u64 {
+        self.pre_ns
     }
 
     /// Its files, and every change.
@@ -215,4 +222,11 @@ impl Recording {
             progressive: false,
         })
     }
+}
+
+/// From the first of what comes first to the last of it.
+fn past_ns(units: &SinkReceiver) -> u64 {
+    let shown = || units.past().map(|coded| coded.unit.tag.pts_ns);
+    let ns = shown().min().zip(shown().max()).map_or(0, |(first, last)| last.saturating_sub(first));
+    u64::try_from(ns).unwrap_or(0)
 }

@@ -167,7 +167,7 @@ impl Recorder {
             let step = tokio::select! {
                 biased;
                 // A dropped handle is a wish to stop, too.
-                _ = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped.into()),
+                _ = stop.wait_for(|stop| *stop) => Err(self.take_rest(units).await),
                 finished = closed(&mut self.closing) => {
                     self.settle(finished);
                     Ok(())
@@ -183,6 +183,17 @@ impl Recorder {
                 return end;
             }
         }
+    }
+
+    /// Takes what has been encoded before the end was asked for: with `pre` that may be seconds.
+    async fn take_rest(&mut self, units: &mut SinkReceiver) -> End {
+        for _ in 0..units.waiting() {
+            let Some(coded) = units.try_next() else { break };
+            if let Err(end) = self.take(&coded, units).await {
+                return end;
+            }
+        }
+        EndReason::Stopped.into()
     }
 
     fn stream_ended(&self) -> End {

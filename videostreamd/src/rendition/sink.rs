@@ -56,6 +56,16 @@ impl SinkReceiver {
         }
     }
 
+    /// The same if there is one now.
+    pub fn try_next(&mut self) -> Option<Coded> {
+        self.past.pop_front().or_else(|| self.units.try_recv().ok())
+    }
+
+    /// Access units that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.past.len() + self.units.len()
+    }
+
     /// What was before it joined, as far as it has not been taken.
     pub fn past(&self) -> impl ExactSizeIterator<Item = &Coded> {
         self.past.iter()

@@ -23,6 +23,8 @@ pub struct Recording {
     pub file: Option<String>,
     /// Files begun.
     pub segments: u64,
+    /// How long before it was asked for it begins.
+    pub pre_ns: u64,
     pub state: String,
     pub error: Option<String>,
     pub encoding: Option<Encoder>,
@@ -43,6 +45,7 @@ impl Recording {
             stream: info.stream.clone(),
             file: some_text(&info.file),
             segments: info.segments,
+            pre_ns: info.pre,
             state: info.state.clone(),
             error: some_text(&info.error),
             encoding: Encoder::new(&info.encoding),
