@@ -2,6 +2,7 @@
 //! Which codec, which colours, which picture.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// How the pictures are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +19,22 @@ impl fmt::Display for Codec {
             Self::H264 => "H.264",
             Self::H265 => "H.265",
         })
+    }
+}
+
+/// A tick of the clock that a stream's own timing is counted in (H.264 C.1, H.265 C.1): `units / scale` seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tick {
+    /// num_units_in_tick, not 0.
+    pub units: NonZeroU32,
+    /// time_scale, not 0: units per second.
+    pub scale: NonZeroU32,
+}
+
+impl Tick {
+    /// A tick; `None` if either number is 0, by which streams say that they do not know.
+    pub fn new(units: u32, scale: u32) -> Option<Self> {
+        Some(Self { units: NonZeroU32::new(units)?, scale: NonZeroU32::new(scale)? })
     }
 }
 

@@ -29,16 +29,19 @@ pub mod h265;
 mod nal;
 pub mod order;
 mod params;
+mod picture;
 mod role;
 mod sample;
+mod sei;
 mod vui;
 
 pub use access_unit::{AccessUnitTooLarge, AccessUnits, MAX_ACCESS_UNIT};
 pub use bits::rbsp;
-pub use format::{Codec, Colour, VideoFormat};
+pub use format::{Codec, Colour, Tick, VideoFormat};
 pub use nal::{NalKind, NalUnits, is_keyframe, nal_units};
 pub use params::{ParameterSets, ParameterSetsError};
-pub use sample::{LengthPrefixed, length_prefixed, to_length_prefixed};
+pub use picture::{Entry, Field, PictureReader, PictureTime};
+pub use sample::{LengthPrefixed, append_length_prefixed, length_prefixed, to_length_prefixed};
 
 use bits::BitReader;
 

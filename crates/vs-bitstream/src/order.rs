@@ -18,6 +18,10 @@ pub struct PictureStart {
     pub idr: bool,
     /// PicOrderCnt: its place among the pictures since the last IDR picture.
     pub order: i64,
+    /// frame_num, which both fields of a frame have.
+    pub frame_num: i64,
+    /// bottom_field_flag; `None` unless the picture is a field.
+    pub bottom_field: Option<bool>,
 }
 
 /// Follows the parameter sets and the counts of a stream.
@@ -39,6 +43,7 @@ struct SliceHeader {
     idr: bool,
     is_reference: bool,
     frame_num: i64,
+    bottom_field: Option<bool>,
     /// pic_order_cnt_lsb, if it has one.
     order: i64,
 }
@@ -57,7 +62,13 @@ impl PictureCounter {
                 kind if kind.is_slice() => {
                     let slice = self.read_slice(nal)?;
                     let order = self.count(&slice);
-                    return Ok(Some(PictureStart { sps: slice.sps, idr: slice.idr, order }));
+                    return Ok(Some(PictureStart {
+                        sps: slice.sps,
+                        idr: slice.idr,
+                        order,
+                        frame_num: slice.frame_num,
+                        bottom_field: slice.bottom_field,
+                    }));
                 }
                 _ => {}
             }
@@ -93,9 +104,7 @@ impl PictureCounter {
             bits.skip(2)?; // colour_plane_id
         }
         let frame_num = i64::from(bits.bits(sps.frame_num_bits)?);
-        if !sps.frame_mbs_only && bits.flag()? {
-            bits.skip(1)?; // bottom_field_flag
-        }
+        let bottom_field = if !sps.frame_mbs_only && bits.flag()? { Some(bits.flag()?) } else { None };
         if idr {
             bits.ue()?; // idr_pic_id
         }
@@ -103,7 +112,7 @@ impl PictureCounter {
             PictureOrder::Lsb { bits: count } => i64::from(bits.bits(count)?),
             _ => 0,
         };
-        Ok(SliceHeader { sps, idr, is_reference, frame_num, order })
+        Ok(SliceHeader { sps, idr, is_reference, frame_num, bottom_field, order })
     }
 
     /// 8.2.1.1 to 8.2.1.3, for the top field or the frame.
@@ -132,7 +141,7 @@ impl PictureCounter {
 }
 
 /// The count with these lower bits, modulo `modulus`, that is nearest to the previous one.
-fn nearest(previous: i64, lsb: i64, modulus: i64) -> i64 {
+pub(crate) fn nearest(previous: i64, lsb: i64, modulus: i64) -> i64 {
     let (msb, previous_lsb) = (previous - previous.rem_euclid(modulus), previous.rem_euclid(modulus));
     if lsb < previous_lsb && previous_lsb - lsb >= modulus / 2 {
         msb + modulus + lsb

@@ -10,11 +10,19 @@ use crate::{Codec, NalKind, nal_units};
 /// A unit longer than 4 GiB cannot be written that way and is left out; callers bound access units
 /// far below that.
 pub fn to_length_prefixed(codec: Codec, access_unit: &[u8], out: &mut Vec<u8>) -> usize {
+    append_length_prefixed(codec, access_unit, |kind| !kind.is_parameter_set() && kind != NalKind::Delimiter, out)
+}
+
+/// The same with a say in which kinds of NAL units are kept.
+pub fn append_length_prefixed(
+    codec: Codec,
+    access_unit: &[u8],
+    keep: impl Fn(NalKind) -> bool,
+    out: &mut Vec<u8>,
+) -> usize {
     let before = out.len();
     for nal in nal_units(access_unit) {
-        let kind = NalKind::of(codec, nal);
-        if !kind.is_parameter_set()
-            && kind != NalKind::Delimiter
+        if keep(NalKind::of(codec, nal))
             && let Ok(length) = u32::try_from(nal.len())
         {
             out.extend_from_slice(&length.to_be_bytes());

@@ -2,7 +2,7 @@
 //! Video usability information: what both standards say alike about pixels and time
 //! (H.264 E.1.1, H.265 E.2.1).
 
-use crate::{BitReader, Colour, SpsError};
+use crate::{BitReader, Colour, SpsError, Tick};
 
 /// Pixel shapes by aspect_ratio_idc, H.264 table E-1 (H.265 has the same).
 const PIXEL_ASPECTS: [(u16, u16); 16] = [
@@ -31,6 +31,7 @@ pub(super) struct Vui {
     pub pixel_aspect: Option<(u16, u16)>,
     pub colour: Option<Colour>,
     pub frame_duration_ns: Option<i64>,
+    pub tick: Option<Tick>,
 }
 
 impl Vui {
@@ -69,10 +70,10 @@ impl Vui {
     ) -> Result<bool, SpsError> {
         let present = bits.flag()?;
         if present {
-            let units_in_tick = u64::from(bits.bits(32)?);
-            let time_scale = u64::from(bits.bits(32)?);
-            self.frame_duration_ns = (units_in_tick * ticks_per_frame * 1_000_000_000)
-                .checked_div(time_scale)
+            self.tick = Tick::new(bits.bits(32)?, bits.bits(32)?);
+            self.frame_duration_ns = self
+                .tick
+                .map(|tick| u64::from(tick.units.get()) * ticks_per_frame * 1_000_000_000 / u64::from(tick.scale.get()))
                 .filter(|&ns| ns > 0)
                 .and_then(|ns| i64::try_from(ns).ok());
         }

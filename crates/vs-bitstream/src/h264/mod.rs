@@ -7,8 +7,8 @@ mod reorder;
 
 pub use order::PictureOrder;
 
-use crate::{BitReader, Codec, NalKind, SpsError, VideoFormat, rbsp, vui::Vui};
-use reorder::Restriction;
+use crate::{BitReader, Codec, NalKind, SpsError, Tick, VideoFormat, rbsp, vui::Vui};
+use reorder::Buffering;
 
 /// Profiles whose parameter set carries the chroma format and bit depths (7.3.2.1.1).
 const PROFILES_WITH_CHROMA: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
@@ -42,6 +42,11 @@ pub struct Sps {
     pub max_reorder_frames: Option<u32>,
     /// max_dec_frame_buffering; `None` when not said.
     pub max_dec_frame_buffering: Option<u32>,
+    /// The clock of the stream's own timing, of which a frame lasts two ticks unless something else is said;
+    /// `None` when not said.
+    pub tick: Option<Tick>,
+    /// Bits before pic_struct in a picture timing SEI message (D.1.3); `None` if such messages have none.
+    pub pic_struct_at: Option<u32>,
     /// The picture it describes.
     pub format: VideoFormat,
 }
@@ -68,8 +73,8 @@ impl Sps {
         let (width, height) = size.cropped()?;
 
         // A parameter set with a damaged VUI still describes its pictures.
-        let mut vui = Vui::default();
-        let restriction = read_vui(&mut bits, &mut vui).ok().flatten();
+        let (mut vui, mut buffering) = (Vui::default(), Buffering::default());
+        let _ = read_vui(&mut bits, &mut vui, &mut buffering);
         Ok(Self {
             profile,
             constraints,
@@ -82,8 +87,10 @@ impl Sps {
             frame_mbs_only: size.frames_only,
             coded_size: size.coded,
             crop: size.crop,
-            max_reorder_frames: restriction.map(|known| known.reorder_frames),
-            max_dec_frame_buffering: restriction.map(|known| known.frame_buffering),
+            max_reorder_frames: buffering.reorder_frames,
+            max_dec_frame_buffering: buffering.frame_buffering,
+            tick: vui.tick,
+            pic_struct_at: buffering.pic_struct_at,
             format: VideoFormat {
                 width,
                 height,
@@ -182,15 +189,19 @@ impl Size {
 }
 
 /// E.1.1. What was read before a damage is kept.
-fn read_vui<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, vui: &mut Vui) -> Result<Option<Restriction>, SpsError> {
+fn read_vui<I: Iterator<Item = u8>>(
+    bits: &mut BitReader<I>,
+    vui: &mut Vui,
+    buffering: &mut Buffering,
+) -> Result<(), SpsError> {
     if !bits.flag()? {
-        return Ok(None);
+        return Ok(());
     }
     vui.read_common(bits)?;
     if vui.read_timing(bits, 2)? {
         bits.skip(1)?; // fixed_frame_rate_flag
     }
-    Restriction::read(bits)
+    buffering.read(bits)
 }
 
 #[cfg(test)]

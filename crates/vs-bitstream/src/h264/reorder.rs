@@ -34,49 +34,57 @@ const MAX_DPB_MACROBLOCKS: [(u8, u32); 20] = [
     (62, 696_320),
 ];
 
-/// The bitstream restriction at the end of the VUI.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Restriction {
-    pub reorder_frames: u32,
-    pub frame_buffering: u32,
+/// The end of the VUI: how pictures are buffered.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Buffering {
+    pub reorder_frames: Option<u32>,
+    pub frame_buffering: Option<u32>,
+    pub pic_struct_at: Option<u32>,
 }
 
-impl Restriction {
+impl Buffering {
     /// Reads from nal_hrd_parameters_present_flag on (E.1.1).
-    pub fn read<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<Option<Self>, SpsError> {
-        let nal = skip_hrd(bits)?;
-        let vcl = skip_hrd(bits)?;
-        if nal || vcl {
+    pub fn read<I: Iterator<Item = u8>>(&mut self, bits: &mut BitReader<I>) -> Result<(), SpsError> {
+        let nal = read_hrd(bits)?;
+        let vcl = read_hrd(bits)?;
+        let delays = vcl.or(nal);
+        if delays.is_some() {
             bits.skip(1)?; // low_delay_hrd_flag
         }
-        bits.skip(1)?; // pic_struct_present_flag
+        if bits.flag()? {
+            self.pic_struct_at = Some(delays.unwrap_or(0));
+        }
         if !bits.flag()? {
-            return Ok(None);
+            return Ok(());
         }
         bits.skip(1)?; // motion_vectors_over_pic_boundaries_flag
         for _ in 0..4 {
             bits.ue()?; // bytes and bits per picture and macroblock, lengths of motion vectors
         }
         let reorder_frames = bits.ue_to(MAX_DPB_FRAMES, "max_num_reorder_frames")?;
-        let frame_buffering = bits.ue_to(MAX_DPB_FRAMES, "max_dec_frame_buffering")?;
-        Ok(Some(Self { reorder_frames, frame_buffering }))
+        self.frame_buffering = Some(bits.ue_to(MAX_DPB_FRAMES, "max_dec_frame_buffering")?);
+        self.reorder_frames = Some(reorder_frames);
+        Ok(())
     }
 }
 
-/// The flag and the hrd_parameters() behind it (E.1.2); whether they are there.
-fn skip_hrd<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<bool, SpsError> {
-    let present = bits.flag()?;
-    if present {
-        let schedules = bits.ue_to(31, "cpb_cnt_minus1")? + 1;
-        bits.skip(8)?; // scales
-        for _ in 0..schedules {
-            bits.ue()?;
-            bits.ue()?;
-            bits.skip(1)?;
-        }
-        bits.skip(20)?; // lengths of fields
+/// The flag and the hrd_parameters() behind it (E.1.2): how many bits the two delays have in a picture timing
+/// message; `None` if they are not there.
+fn read_hrd<I: Iterator<Item = u8>>(bits: &mut BitReader<I>) -> Result<Option<u32>, SpsError> {
+    if !bits.flag()? {
+        return Ok(None);
     }
-    Ok(present)
+    let schedules = bits.ue_to(31, "cpb_cnt_minus1")? + 1;
+    bits.skip(8)?; // scales
+    for _ in 0..schedules {
+        bits.ue()?;
+        bits.ue()?;
+        bits.skip(1)?;
+    }
+    bits.skip(5)?; // initial_cpb_removal_delay_length_minus1
+    let delays = bits.bits(5)? + 1 + bits.bits(5)? + 1;
+    bits.skip(5)?; // time_offset_length
+    Ok(Some(delays))
 }
 
 impl Sps {

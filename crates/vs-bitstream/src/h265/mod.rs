@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sequence parameter set of H.265 (7.3.2.2), as far as files and players need it.
 
+pub(crate) mod order;
 mod rest;
 
-use crate::{BitReader, Codec, NalKind, SpsError, VideoFormat, rbsp};
+use crate::{BitReader, Codec, NalKind, SpsError, Tick, VideoFormat, rbsp};
 use rest::Rest;
 
 /// A NAL unit header has two bytes (7.3.1.2).
-const NAL_HEADER_BYTES: usize = 2;
+pub(crate) const NAL_HEADER_BYTES: usize = 2;
 
 /// A sequence parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,14 @@ pub struct Sps {
     /// sps_max_num_reorder_pics of the highest temporal layer: how many pictures at most come before
     /// one in decoding order and after it in display order.
     pub max_reorder_pictures: Option<u32>,
+    /// sps_seq_parameter_set_id, 0..=15.
+    pub id: u8,
+    /// separate_colour_plane_flag: the three planes are coded as pictures of their own.
+    pub separate_planes: bool,
+    /// Bits of slice_pic_order_cnt_lsb, 4..=16; `None` if damaged, as above.
+    pub order_bits: Option<u32>,
+    /// The clock of the stream's own timing, of which a picture lasts one tick; `None` when not said.
+    pub tick: Option<Tick>,
     /// field_seq_flag: each picture is a field. False when not said.
     pub fields: bool,
     /// The picture it describes.
@@ -54,7 +63,7 @@ impl Sps {
         }
         skip_sub_layer_levels(&mut bits, sub_layers)?;
 
-        bits.ue_to(15, "sps_seq_parameter_set_id")?;
+        let id = bits.ue_to(15, "sps_seq_parameter_set_id")? as u8;
         let chroma_format = bits.ue_to(3, "chroma_format_idc")? as u8;
         let separate_planes = chroma_format == 3 && bits.flag()?;
         let (coded_size, crop) = read_size(&mut bits, chroma_format, separate_planes)?;
@@ -74,6 +83,10 @@ impl Sps {
             crop,
             max_dec_pic_buffering: rest.buffering,
             max_reorder_pictures: rest.reordering,
+            id,
+            separate_planes,
+            order_bits: rest.order_bits,
+            tick: vui.tick,
             fields: rest.fields,
             format: VideoFormat {
                 width,
@@ -100,7 +113,10 @@ impl Sps {
 }
 
 /// The rest of profile_tier_level(), 7.3.3.
-fn skip_sub_layer_levels<I: Iterator<Item = u8>>(bits: &mut BitReader<I>, sub_layers: u32) -> Result<(), SpsError> {
+pub(crate) fn skip_sub_layer_levels<I: Iterator<Item = u8>>(
+    bits: &mut BitReader<I>,
+    sub_layers: u32,
+) -> Result<(), SpsError> {
     if sub_layers == 0 {
         return Ok(());
     }

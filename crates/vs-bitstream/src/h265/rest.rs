@@ -11,6 +11,7 @@ const MAX_REFERENCE_PICTURES: u32 = 16;
 #[derive(Default)]
 pub(super) struct Rest {
     pub vui: Vui,
+    pub order_bits: Option<u32>,
     pub buffering: Option<u32>,
     pub reordering: Option<u32>,
     pub fields: bool,
@@ -20,6 +21,7 @@ impl Rest {
     /// Reads from log2_max_pic_order_cnt_lsb on to the end of the timing information.
     pub fn read<I: Iterator<Item = u8>>(&mut self, bits: &mut BitReader<I>, sub_layers: u32) -> Result<(), SpsError> {
         let order_bits = bits.ue_to(12, "log2_max_pic_order_cnt_lsb")? + 4;
+        self.order_bits = Some(order_bits);
         let layers = if bits.flag()? { sub_layers + 1 } else { 1 };
         for _ in 0..layers {
             let buffering = bits.ue_to(MAX_REFERENCE_PICTURES - 1, "sps_max_dec_pic_buffering_minus1")?;
