@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::ConfigError;
 use crate::{Codec, Colour};
-use vs_bitstream::ParameterSets;
+use vs_bitstream::{NalKind, ParameterSets};
 
 /// What a file can hold, and how much a writer will hold back.
 pub mod limits {
@@ -48,6 +48,8 @@ pub struct TrackConfig {
     pub colour: Option<Colour>,
     /// How players shall turn the picture.
     pub rotation: Rotation,
+    /// Which NAL units are kept.
+    pub content: SampleContent,
     /// Ticks per second, [`limits::MIN_TIMESCALE`]`..=`[`limits::MAX_TIMESCALE`];
     /// [`DEFAULT_TIMESCALE`] if there is no reason for another.
     pub timescale: NonZeroU32,
@@ -56,7 +58,14 @@ pub struct TrackConfig {
 impl TrackConfig {
     /// A track of `codec` about which everything else is in the stream.
     pub fn new(codec: Codec) -> Self {
-        Self { codec, parameter_sets: None, colour: None, rotation: Rotation::None, timescale: DEFAULT_TIMESCALE }
+        Self {
+            codec,
+            parameter_sets: None,
+            colour: None,
+            rotation: Rotation::None,
+            content: SampleContent::Pictures,
+            timescale: DEFAULT_TIMESCALE,
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -68,6 +77,29 @@ impl TrackConfig {
             sets.format(self.codec).map_err(|reason| ConfigError::ParameterSets { codec: self.codec, reason })?;
         }
         Ok(())
+    }
+}
+
+/// Which NAL units of an access unit a file keeps, and so what kind of file it is (ISO/IEC 14496-15).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum SampleContent {
+    /// Those of the pictures. Parameter sets stand in the file's description (`avc1`, `hvc1`), which every player
+    /// understands, and may not change; delimiters are left out.
+    #[default]
+    Pictures,
+    /// The same with delimiters.
+    Delimited,
+    /// All, parameter sets among them, which may change (`avc3`, `hev1`). The first are in the description, too.
+    Everything,
+}
+
+impl SampleContent {
+    pub(super) fn keeps(self, kind: NalKind) -> bool {
+        match self {
+            Self::Pictures => !kind.is_parameter_set() && kind != NalKind::Delimiter,
+            Self::Delimited => !kind.is_parameter_set(),
+            Self::Everything => true,
+        }
     }
 }
 

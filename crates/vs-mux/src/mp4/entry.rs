@@ -16,19 +16,20 @@ const MAX_DEPTH_MINUS_8: u8 = 7;
 /// H.264 profiles whose record ends after the picture parameter sets (ISO/IEC 14496-15 5.3.3.1.2).
 const PROFILES_WITHOUT_CHROMA: [u8; 3] = [66, 77, 88];
 
-/// The bytes of an `avc1` or `hvc1` box.
+/// The bytes of an `avc1` or `hvc1` box, where there are parameter sets `in_band`, too, of an `avc3` or `hev1` box.
 pub(super) fn sample_entry(
     codec: Codec,
     sets: &ParameterSets,
     format: &VideoFormat,
     colour: Option<Colour>,
+    in_band: bool,
 ) -> Result<Vec<u8>, ParameterSetsError> {
     let sps = sets.first_sps(codec)?;
     let mut w = BoxWriter::default();
     match codec {
         Codec::H264 => {
             let sps = h264::Sps::parse(sps)?;
-            w.boxed(b"avc1", |w| {
+            w.boxed(if in_band { b"avc3" } else { b"avc1" }, |w| {
                 write_visual(w, format);
                 w.boxed(b"avcC", |w| write_avc_configuration(w, &sps, sets));
                 write_pixels(w, format, colour);
@@ -36,9 +37,9 @@ pub(super) fn sample_entry(
         }
         Codec::H265 => {
             let sps = h265::Sps::parse(sps)?;
-            w.boxed(b"hvc1", |w| {
+            w.boxed(if in_band { b"hev1" } else { b"hvc1" }, |w| {
                 write_visual(w, format);
-                w.boxed(b"hvcC", |w| write_hevc_configuration(w, &sps, sets));
+                w.boxed(b"hvcC", |w| write_hevc_configuration(w, &sps, sets, in_band));
                 write_pixels(w, format, colour);
             });
         }
@@ -100,7 +101,7 @@ fn write_avc_configuration(w: &mut BoxWriter, sps: &h264::Sps, sets: &ParameterS
 
 /// HEVCDecoderConfigurationRecord, ISO/IEC 14496-15 8.3.3.1.2. What is optional to know (spatial
 /// segmentation, parallelism, frame rate) is left unsaid with 0.
-fn write_hevc_configuration(w: &mut BoxWriter, sps: &h265::Sps, sets: &ParameterSets) {
+fn write_hevc_configuration(w: &mut BoxWriter, sps: &h265::Sps, sets: &ParameterSets, in_band: bool) {
     w.u8(1); // configurationVersion
     w.raw(&sps.profile_tier_level);
     w.u16(0xf000); // min_spatial_segmentation_idc
@@ -113,7 +114,7 @@ fn write_hevc_configuration(w: &mut BoxWriter, sps: &h265::Sps, sets: &Parameter
     let arrays = [(32, &sets.vps), (33, &sets.sps), (34, &sets.pps)];
     w.u8(arrays.len() as u8);
     for (nal_unit_type, units) in arrays {
-        w.u8(0b1000_0000 | nal_unit_type); // array_completeness: none of this type in the samples
+        w.u8(u8::from(!in_band) << 7 | nal_unit_type); // array_completeness: none of this type in the samples
         w.u16(units.len() as u16);
         write_units(w, units);
     }

@@ -72,7 +72,7 @@ pub enum WriteError {
     /// The first keyframe came without usable parameter sets, and none were given before.
     #[error("the stream cannot be described: {0}")]
     ParameterSets(#[from] ParameterSetsError),
-    /// The stream changed its parameter sets. `avc1` and `hvc1` keep them at the file's beginning, so
+    /// The stream changed its parameter sets. Unless [everything](super::SampleContent::Everything) is kept, `avc1` and `hvc1` keep them at the file's beginning, so
     /// a new file must begin with this access unit.
     #[error("the stream's parameter sets changed; finish this file and begin another")]
     ParameterSetsChanged,

@@ -2,6 +2,7 @@
 //! A movie fragment (8.8): a few frames that can be played together with the file's beginning.
 
 use super::boxes::BoxWriter;
+use super::config::SampleContent;
 use super::moov::TRACK_ID;
 use vs_bitstream::Codec;
 
@@ -57,9 +58,10 @@ impl Fragment {
     }
 
     /// Adds a frame behind those that are there. The distance to it is how long the one before lasts.
-    pub fn push(&mut self, sample: Sample, codec: Codec, access_unit: &[u8]) {
+    pub fn push(&mut self, sample: Sample, codec: Codec, content: SampleContent, access_unit: &[u8]) {
         self.end_last_at(sample.dts);
-        let size = vs_bitstream::to_length_prefixed(codec, access_unit, &mut self.data) as u32;
+        let keep = |kind| content.keeps(kind);
+        let size = vs_bitstream::append_length_prefixed(codec, access_unit, keep, &mut self.data) as u32;
         self.samples.push(Sample { size, ..sample });
     }
 

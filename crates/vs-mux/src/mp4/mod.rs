@@ -39,7 +39,7 @@ mod table;
 mod timeline;
 mod writer;
 
-pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, TrackConfig, limits};
+pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, SampleContent, TrackConfig, limits};
 pub use error::{ConfigError, FinishError, IoFailure, WriteError};
 pub use sink::{FileSink, OpenError, Sink};
 pub(crate) use timeline::to_ns;

@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::boxes::BoxWriter;
-use super::config::{Rotation, TrackConfig};
+use super::config::{Rotation, SampleContent, TrackConfig};
 use super::entry::sample_entry;
 use super::fragment::NON_SYNC_SAMPLE;
 use super::table::SampleTable;
@@ -51,7 +51,8 @@ impl Track {
     ) -> Result<Self, ParameterSetsError> {
         let format = sets.format(config.codec)?;
         let colour = config.colour.or(format.colour);
-        let entry = sample_entry(config.codec, sets, &format, colour)?;
+        let in_band = config.content == SampleContent::Everything;
+        let entry = sample_entry(config.codec, sets, &format, colour, in_band)?;
         Ok(Self { entry, format, rotation: config.rotation, timeline, created })
     }
 

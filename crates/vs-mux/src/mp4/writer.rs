@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The writer: takes access units, keeps the file playable.
 
-use super::config::{AccessUnit, Options, TrackConfig, limits};
+use super::config::{AccessUnit, Options, SampleContent, TrackConfig, limits};
 use super::error::{ConfigError, FinishError, IoFailure, WriteError};
 use super::fragment::Fragment;
 use super::moov::{self, Track};
@@ -118,7 +118,7 @@ impl<S: Sink> Mp4Writer<S> {
                 self.hand_over()?;
             }
         }
-        self.fragment.push(sample, self.config.codec, unit.data);
+        self.fragment.push(sample, self.config.codec, self.config.content, unit.data);
         // A fragment with no room for another frame like this one need not wait for it.
         if let Some(first) = self.fragment.samples().first()
             && sample.dts + 2 * frame > first.dts + longest
@@ -186,6 +186,9 @@ impl<S: Sink> Mp4Writer<S> {
             return Err(WriteError::NotAnnexB);
         }
         if changed && self.begun.is_some() {
+            if self.config.content == SampleContent::Everything {
+                return Ok(picture);
+            }
             return Err(WriteError::ParameterSetsChanged);
         }
         if changed {
