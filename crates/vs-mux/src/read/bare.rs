@@ -10,9 +10,9 @@ use crate::mp4::{IoFailure, Rotation};
 use vs_bitstream::{AccessUnits, Codec, NalKind, ParameterSets, nal_units};
 
 /// Bytes in which the parameter sets must come. They are the first thing a decoder needs.
-const PROBE_BYTES: usize = 1 << 20;
+pub(crate) const PROBE_BYTES: usize = 1 << 20;
 /// Bytes read at a time.
-const PIECE_BYTES: usize = 64 << 10;
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// A bare stream, read up to some place.
 #[derive(Debug)]
@@ -30,12 +30,7 @@ impl Bare {
         let mut head = vec![0; PROBE_BYTES];
         let length = source.read_some(0, &mut head)?;
         head.truncate(length);
-        let zeros = head.iter().take_while(|&&byte| byte == 0).count();
-        if zeros < 2 || head.get(zeros) != Some(&1) {
-            return Ok(None);
-        }
-        // Types of H.265's sets are not among those of H.264, but a damaged one may be taken for another.
-        Ok([Codec::H265, Codec::H264].into_iter().find_map(|codec| Some((describe(codec, &head)?, Self::new(codec)))))
+        Ok(recognise(&head).map(|track| (track.0, Self::new(track.1))))
     }
 
     fn new(codec: Codec) -> Self {
@@ -70,6 +65,16 @@ impl Bare {
     }
 }
 
+/// The stream that begins with `head`, if it begins like a byte stream of either codec.
+pub(crate) fn recognise(head: &[u8]) -> Option<(Track, Codec)> {
+    let zeros = head.iter().take_while(|&&byte| byte == 0).count();
+    if zeros < 2 || head.get(zeros) != Some(&1) {
+        return None;
+    }
+    // Types of H.265's sets are not among those of H.264, but a damaged one may be taken for another.
+    [Codec::H265, Codec::H264].into_iter().find_map(|codec| Some((describe(codec, head)?, codec)))
+}
+
 /// The stream whose first parameter sets these are.
 fn describe(codec: Codec, head: &[u8]) -> Option<Track> {
     let mut sets = ParameterSets::default();
@@ -87,6 +92,8 @@ fn describe(codec: Codec, head: &[u8]) -> Option<Track> {
         height: format.height,
         format: Some(format),
         parameter_sets: sets,
+        sets_in_band: true,
+        other_tracks: Vec::new(),
         pixel_aspect: format.pixel_aspect,
         colour: format.colour,
         rotation: Rotation::None,

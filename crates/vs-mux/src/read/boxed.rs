@@ -9,7 +9,9 @@ use super::edit::Presentation;
 use super::entry::Description;
 use super::error::{OpenMovieError, Trouble};
 use super::fragment::{FragmentPosition, Fragments};
-use super::header::{descriptions, find_moov, fragmented_duration, id_and_rotation, scale_and_duration};
+use super::header::{
+    descriptions, find_moov, fragmented_duration, id_and_rotation, kinds_of_tracks, scale_and_duration,
+};
 use super::run::Defaults;
 use super::sample::{Sample, SampleTables, TablePosition};
 use super::source::Source;
@@ -69,6 +71,9 @@ impl Boxed {
             }
             Ok(opened.is_some())
         })?;
+        if let Some((track, _)) = &mut opened {
+            track.other_tracks = kinds_of_tracks(source, &moov, tracks - 1);
+        }
         opened.ok_or(refused.unwrap_or(OpenMovieError::NoVideo { tracks }))
     }
 
@@ -132,6 +137,8 @@ impl Boxed {
             height: first.height,
             format: first.format,
             parameter_sets: first.sets.clone(),
+            sets_in_band: first.sets_in_band || self.more.iter().any(|more| more.sets_in_band),
+            other_tracks: Vec::new(),
             pixel_aspect: first.pixel_aspect,
             colour: first.colour,
             rotation,

@@ -22,6 +22,8 @@ pub(super) struct Description {
     pub pixel_aspect: Option<(u16, u16)>,
     /// Bytes of a NAL unit's length.
     pub length_size: usize,
+    /// There may be parameter sets among the frames.
+    pub sets_in_band: bool,
     pub sets: ParameterSets,
     pub format: Option<VideoFormat>,
 }
@@ -39,6 +41,7 @@ impl Description {
             colour: find(b"colr").and_then(read_colour),
             pixel_aspect: find(b"pasp").and_then(read_aspect),
             length_size: 4,
+            sets_in_band,
             sets: ParameterSets::default(),
             format: None,
         };

@@ -12,6 +12,8 @@ use crate::mp4::{Rotation, to_ns};
 
 /// Boxes looked at in search of the `moov`. A file with more before it was never finished.
 const MAX_BOXES_BEFORE_MOOV: usize = 65_536;
+/// Most tracks named that are not read.
+const MAX_KINDS: usize = 64;
 /// Most bytes of all sample descriptions together.
 const MAX_STSD: usize = 4 << 20;
 
@@ -91,4 +93,38 @@ pub(super) fn descriptions<F: Read + Seek>(
         return Err(Trouble::broken("a track is of two codecs", stsd.start).into());
     }
     Ok((first, more))
+}
+
+/// What the tracks are of, but for one of them: by their `hdlr` (8.4.3), as far as that can be read.
+pub(super) fn kinds_of_tracks<F: Read + Seek>(source: &mut Source<F>, moov: &BoxAt, without: usize) -> Vec<String> {
+    let (mut tracks, mut kinds) = (0, Vec::new());
+    let walked = moov.each_child(source, |source, child| {
+        if child.kind == *b"trak" {
+            if tracks != without {
+                kinds.push(kind_of_track(source, &child));
+            }
+            tracks += 1;
+        }
+        Ok::<_, Trouble>(kinds.len() >= MAX_KINDS)
+    });
+    // Whoever reads the video need not know what is broken elsewhere.
+    let _ = walked;
+    kinds
+}
+
+fn kind_of_track<F: Read + Seek>(source: &mut Source<F>, trak: &BoxAt) -> String {
+    let mut handler = || {
+        let hdlr = trak.find(source, b"mdia").ok()??.find(source, b"hdlr").ok()??;
+        hdlr.head::<12, F>(source).ok()
+    };
+    let Some(handler) = handler() else { return "unknown".to_owned() };
+    match &handler[8..] {
+        b"vide" => "video".to_owned(),
+        b"soun" => "audio".to_owned(),
+        b"sbtl" | b"subt" | b"text" | b"clcp" => "subtitles".to_owned(),
+        b"tmcd" => "timecode".to_owned(),
+        b"meta" => "metadata".to_owned(),
+        b"hint" => "hints".to_owned(),
+        other => format!("`{}`", other.escape_ascii()),
+    }
 }

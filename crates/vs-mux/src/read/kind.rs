@@ -22,7 +22,7 @@ const FIRST_BOXES: [&[u8; 4]; 12] =
     [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pnot", b"moof", b"sidx", b"uuid", b"emsg"];
 
 /// What a file begins like.
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Like MP4 or QuickTime.
     Boxed,
     /// Like something else, which may have a name.
@@ -32,10 +32,16 @@ pub(super) enum Kind {
 pub(super) fn recognise<F: Read + Seek>(source: &mut Source<F>) -> Result<Kind, IoFailure> {
     let mut head = [0; 192];
     let length = source.read_some(0, &mut head)?;
-    let head = &head[..length];
-    if head.get(4..8).is_some_and(|kind| FIRST_BOXES.iter().any(|known| *known == kind)) {
-        return Ok(Kind::Boxed);
+    Ok(Kind::of(&head[..length]))
+}
+
+impl Kind {
+    /// The kind of a file that begins with `head`.
+    pub fn of(head: &[u8]) -> Self {
+        if head.get(4..8).is_some_and(|kind| FIRST_BOXES.iter().any(|known| *known == kind)) {
+            return Self::Boxed;
+        }
+        let other = OTHER_KINDS.iter().find(|(at, mark, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+        Self::Other(other.map(|(_, _, name)| *name))
     }
-    let other = OTHER_KINDS.iter().find(|(at, mark, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    Ok(Kind::Other(other.map(|(_, _, name)| *name)))
 }

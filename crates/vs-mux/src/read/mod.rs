@@ -17,16 +17,16 @@
 //!
 //! References without a name are to ISO/IEC 14496-12.
 
-mod bare;
+pub(crate) mod bare;
 mod boxed;
 mod boxes;
-mod compose;
+pub(crate) mod compose;
 mod edit;
 mod entry;
 mod error;
 mod fragment;
 mod header;
-mod kind;
+pub(crate) mod kind;
 mod movie;
 mod run;
 mod sample;
@@ -35,5 +35,5 @@ mod table;
 mod track;
 
 pub use error::{Broken, OpenMovieError, ReadError};
-pub use movie::Movie;
+pub use movie::{Movie, SetPlacement};
 pub use track::{Times, Track, TrackCodec, Unit};

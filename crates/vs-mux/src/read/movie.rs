@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 
 use super::bare::Bare;
 use super::boxed::Boxed;
-use super::compose::Picture;
+use super::compose::{Picture, has_key_slice};
 use super::error::{OpenMovieError, ReadError};
 use super::kind::{Kind, recognise};
 use super::sample::Sample;
@@ -15,6 +15,40 @@ use vs_bitstream::{MAX_ACCESS_UNIT, ParameterSets, is_keyframe, length_prefixed,
 
 /// Bytes that parameter sets usually need. More is no harm.
 const ROOM_FOR_SETS: usize = 128;
+
+/// Where parameter sets that do not stand among the frames are put in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum SetPlacement {
+    /// Before each keyframe that brings none: decoding can begin there.
+    #[default]
+    Keyframes,
+    /// Before the first keyframe, and the first after the file changed them, unless it brings some: the fewest with
+    /// which the whole can be decoded.
+    Once,
+}
+
+/// Follows where sets are put in.
+#[derive(Debug)]
+struct Placing {
+    placement: SetPlacement,
+    /// Those in force were not put in yet.
+    owed: bool,
+}
+
+impl Default for Placing {
+    fn default() -> Self {
+        Self { placement: SetPlacement::default(), owed: true }
+    }
+}
+
+impl Placing {
+    /// Whether the next unit gets the sets in force unless it brings its own. `entry`: decoding can begin there.
+    fn wants(&mut self, entry: bool) -> bool {
+        let wants = entry && (self.owed || self.placement == SetPlacement::Keyframes);
+        self.owed &= !entry;
+        wants
+    }
+}
 
 /// A file with a video track, read from its beginning on.
 #[derive(Debug)]
@@ -32,6 +66,7 @@ struct Units<F> {
     sets: ParameterSets,
     /// The sample description in force, from 1.
     description: u32,
+    placing: Placing,
     /// The sample as it stands in the file. The memory is kept from one to the next.
     sample: Vec<u8>,
 }
@@ -56,6 +91,12 @@ impl<F: Read + Seek> Movie<F> {
         };
         let units = Units::new(source, track.parameter_sets.clone());
         Ok(Self { track, content, units })
+    }
+
+    /// Says where parameter sets that do not stand among the frames are put in; [`SetPlacement::Keyframes`] unless
+    /// something else is said.
+    pub fn place_sets(&mut self, placement: SetPlacement) {
+        self.units.placing.placement = placement;
     }
 
     /// What is known of the video.
@@ -83,6 +124,7 @@ impl<F: Read + Seek> Movie<F> {
         }
         self.units.sets.clone_from(&self.track.parameter_sets);
         self.units.description = 1;
+        self.units.placing.owed = true;
     }
 
     /// Goes to the last keyframe that is shown at `pts_ns` or before, in nanoseconds after the
@@ -120,7 +162,7 @@ impl<F: Read + Seek> Movie<F> {
 
 impl<F: Read + Seek> Units<F> {
     fn new(source: Source<F>, sets: ParameterSets) -> Self {
-        Self { source, sets, description: 1, sample: Vec::new() }
+        Self { source, sets, description: 1, placing: Placing::default(), sample: Vec::new() }
     }
 
     /// Reads a sample and makes it what a decoder takes.
@@ -147,9 +189,12 @@ impl<F: Read + Seek> Units<F> {
         if sample.description != self.description {
             self.sets.clone_from(&description.sets);
             self.description = sample.description;
+            self.placing.owed = true;
         }
         let mut nals = length_prefixed(&self.sample, description.length_size);
-        let picture = Picture::new(codec, nals.clone(), sample.keyframe, &mut self.sets);
+        let entry = sample.keyframe || has_key_slice(codec, nals.clone());
+        let begins = self.placing.wants(entry);
+        let picture = Picture::new(codec, nals.clone(), begins, &mut self.sets);
         let mut data = Vec::with_capacity(self.sample.len() + ROOM_FOR_SETS);
         picture.write(&mut data);
         nals.by_ref().for_each(drop);
@@ -163,7 +208,8 @@ impl<F: Read + Seek> Units<F> {
             return Ok(None);
         }
         let keyframe = is_keyframe(bare.codec, &stream);
-        let picture = Picture::new(bare.codec, nal_units(&stream), keyframe, &mut self.sets);
+        let begins = self.placing.wants(keyframe || has_key_slice(bare.codec, nal_units(&stream)));
+        let picture = Picture::new(bare.codec, nal_units(&stream), begins, &mut self.sets);
         let data = if picture.is_complete() {
             stream
         } else {

@@ -3,6 +3,7 @@
 // Each test file uses a part; clippy knows #[test] functions as tests, but not their helpers.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod conversion;
 pub mod files;
 
 use std::io::{self, IoSlice};

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! There and back, and what others say about what lies between.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use vs_bitstream::nal_units;
+use vs_mux::convert::{ConvertError, Input, Options, Output, Progress, Report, convert};
+use vs_mux::mp4::FileSink;
+
+/// Nobody watches.
+pub fn go_on(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// `from` as an MP4.
+pub fn to_mp4(from: &Path, to: &Path, options: &Options) -> Result<Report, ConvertError> {
+    let mut input = File::open(from).unwrap();
+    let mut sink = FileSink::new(File::create(to).unwrap()).unwrap();
+    convert(Input::File(&mut input), Output::Mp4(&mut sink), options, &mut go_on)
+}
+
+/// `from` as a bare stream.
+pub fn to_bare(from: &Path, options: &Options) -> Result<(Report, Vec<u8>), ConvertError> {
+    let (mut input, mut out) = (File::open(from).unwrap(), Vec::new());
+    let report = convert(Input::File(&mut input), Output::AnnexB(&mut out), options, &mut go_on)?;
+    Ok((report, out))
+}
+
+/// Both ways: the same NAL units, and what is between them.
+#[track_caller]
+pub fn there_and_back(bare: &Path, options: &Options) -> (Report, PathBuf) {
+    let path = bare.with_extension("mp4");
+    let report = to_mp4(bare, &path, options).unwrap_or_else(|error| panic!("{}: {error}", bare.display()));
+    let (back, stream) = to_bare(&path, &Options::default()).unwrap();
+    let original = std::fs::read(bare).unwrap();
+    assert!(nal_units(&stream).eq(nal_units(&original)), "{}: other NAL units", bare.display());
+    assert_eq!(back.frames, report.frames);
+    (report, path)
+}
