@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, devices, info, metrics, play, receive, record, recordings, start_stream, status, stop_recording,
+    controls, convert, devices, info, metrics, play, receive, record, recordings, start_stream, status, stop_recording,
     stop_stream,
 };
 
@@ -26,6 +26,7 @@ Examples:
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
   vsctl play clip.mp4 --as cam9     a file as a camera
+  vsctl convert clip.h264 clip.mp4  a bare stream as MP4, or back
 
 Exit status:
   0  done
@@ -88,6 +89,7 @@ pub enum Command {
     Record(record::Record),
     Recordings(recordings::Recordings),
     Play(play::Play),
+    Convert(convert::Convert),
     StopRecording(stop_recording::StopRecording),
 }
 

@@ -32,6 +32,11 @@ impl Output {
         Self { json: global.json, verbose: global.verbose, quiet: global.quiet, answered: Cell::new(false) }
     }
 
+    /// Whether the answer is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether tables have headings.
     pub fn headings(&self) -> bool {
         !self.quiet

@@ -3,6 +3,7 @@
 
 pub mod coding;
 pub mod controls;
+pub mod convert;
 pub mod devices;
 pub mod info;
 pub mod metrics;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Record(command) => command.run(&bus, output).await,
         Command::Recordings(command) => command.run(&bus, output).await,
         Command::Play(command) => command.run(&bus, output).await,
+        Command::Convert(command) => command.run(output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,
     }
 }

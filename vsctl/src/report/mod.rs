@@ -5,6 +5,7 @@
 //! without breaking somebody's `jq`.
 
 pub mod controls;
+pub mod convert;
 pub mod departure;
 pub mod device;
 pub mod encoder;

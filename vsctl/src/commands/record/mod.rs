@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `vsctl record`
 
-mod output_file;
+pub mod output_file;
 mod series;
 
 use std::os::fd::AsFd;
