@@ -42,16 +42,34 @@ fn ordinary_streams() {
         ("b-frames.h264", "-c:v libx264 -bf 3 -g 20"),
         ("pyramid.h264", "-c:v libx264 -x264-params bframes=7:b-pyramid=normal:b-adapt=0:keyint=30"),
         ("slices.h264", "-c:v libx264 -x264-params slices=4:keyint=20"),
-        ("delimiters.h264", "-c:v libx264 -x264-params aud=1:keyint=20:nal-hrd=vbr -b:v 500k -maxrate 500k -bufsize 1M"),
+        (
+            "delimiters.h264",
+            "-c:v libx264 -x264-params aud=1:keyint=20:nal-hrd=vbr -b:v 500k -maxrate 500k -bufsize 1M",
+        ),
         ("intra.h264", "-c:v libx264 -g 1"),
         ("open-gop.h264", "-c:v libx264 -x264-params open-gop=1:keyint=12:bframes=3:b-adapt=0"),
         ("mbaff.h264", "-c:v libx264 -flags +ildct+ilme -x264-params tff=1:keyint=20"),
-        ("pic-struct.h264", "-c:v libx264 -x264-params pic-struct=1:keyint=20:nal-hrd=cbr -b:v 1M -maxrate 1M -bufsize 1M"),
-        ("pyramid.h265", "-c:v libx265 -x265-params bframes=8:b-pyramid=1:b-adapt=0:rc-lookahead=20:keyint=30:repeat-headers=1:log-level=none"),
+        (
+            "pic-struct.h264",
+            "-c:v libx264 -x264-params pic-struct=1:keyint=20:nal-hrd=cbr -b:v 1M -maxrate 1M -bufsize 1M",
+        ),
+        (
+            "pyramid.h265",
+            "-c:v libx265 -x265-params bframes=8:b-pyramid=1:b-adapt=0:rc-lookahead=20:keyint=30:repeat-headers=1:log-level=none",
+        ),
         ("slices.h265", "-c:v libx265 -x265-params slices=3:keyint=20:repeat-headers=1:log-level=none"),
-        ("delimiters.h265", "-c:v libx265 -x265-params aud=1:keyint=20:repeat-headers=1:hrd=1:vbv-maxrate=500:vbv-bufsize=500:log-level=none"),
-        ("open-gop.h265", "-c:v libx265 -x265-params open-gop=1:keyint=12:bframes=4:b-adapt=0:repeat-headers=1:log-level=none"),
-        ("radl.h265", "-c:v libx265 -x265-params no-open-gop=1:keyint=12:min-keyint=12:radl=2:bframes=4:b-adapt=0:repeat-headers=1:log-level=none"),
+        (
+            "delimiters.h265",
+            "-c:v libx265 -x265-params aud=1:keyint=20:repeat-headers=1:hrd=1:vbv-maxrate=500:vbv-bufsize=500:log-level=none",
+        ),
+        (
+            "open-gop.h265",
+            "-c:v libx265 -x265-params open-gop=1:keyint=12:bframes=4:b-adapt=0:repeat-headers=1:log-level=none",
+        ),
+        (
+            "radl.h265",
+            "-c:v libx265 -x265-params no-open-gop=1:keyint=12:min-keyint=12:radl=2:bframes=4:b-adapt=0:repeat-headers=1:log-level=none",
+        ),
     ];
     for (name, options) in cases {
         let options = format!("{options} -preset ultrafast -pix_fmt yuv420p");

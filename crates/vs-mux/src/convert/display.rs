@@ -26,6 +26,7 @@ pub(super) struct Placed {
     pub keyframe: bool,
     pub pts_ns: i64,
     pub dts_ns: i64,
+    /// How long the picture lasts that is shown last so far: at the end, the file's last.
     pub duration_ns: i64,
 }
 
@@ -38,8 +39,8 @@ struct Waiting {
     sequence: u64,
     /// It cannot be decoded, for the stream begins behind what it needs.
     undecodable: bool,
-    /// When it is shown, and for how long; `None` as long as nobody knows.
-    shown: Option<(i64, i64)>,
+    /// When it is shown; `None` as long as nobody knows.
+    shown: Option<i64>,
 }
 
 /// The pictures that wait, and the times of those shown last.
@@ -62,6 +63,7 @@ pub(super) struct Display {
     sequence: u64,
     keyframes: u64,
     first_frame_ns: i64,
+    last_frame_ns: i64,
     /// The first time at which a picture is shown that can be decoded.
     pub begins_ns: Option<i64>,
     /// Pictures before that.
@@ -92,6 +94,7 @@ impl Display {
             sequence: 0,
             keyframes: 0,
             first_frame_ns: 0,
+            last_frame_ns: 0,
             begins_ns: None,
             leading: 0,
             disordered: 0,
@@ -151,7 +154,8 @@ impl Display {
     fn show(&mut self, index: usize) -> Result<(), ConvertError> {
         let Some(waiting) = self.waiting.get_mut(index) else { return Ok(()) };
         let (pts, duration) = self.clock.show(&waiting.picture)?;
-        waiting.shown = Some((pts, duration));
+        waiting.shown = Some(pts);
+        self.last_frame_ns = duration;
         if self.times.is_empty() && self.first_time == 0 {
             self.first_frame_ns = duration;
         }
@@ -167,7 +171,7 @@ impl Display {
 
     /// The next picture whose times are known, in decoding order.
     pub fn pop(&mut self) -> Result<Option<Placed>, Late> {
-        let Some((pts_ns, duration_ns)) = self.waiting.front().and_then(|front| front.shown) else { return Ok(None) };
+        let Some(pts_ns) = self.waiting.front().and_then(|front| front.shown) else { return Ok(None) };
         let delay = match self.delay {
             Some(delay) => delay,
             None => *self.delay.insert(self.first_delay()),
@@ -193,6 +197,7 @@ impl Display {
         }
         Ok(self.waiting.pop_front().map(|waiting| {
             self.bytes -= waiting.data.len();
+            let duration_ns = self.last_frame_ns;
             Placed { data: waiting.data, keyframe: waiting.keyframe, pts_ns, dts_ns, duration_ns }
         }))
     }
