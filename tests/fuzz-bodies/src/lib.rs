@@ -15,6 +15,7 @@
 
 mod bitstream;
 mod client;
+mod convert;
 mod exchange;
 mod host;
 mod http;
@@ -30,9 +31,10 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("bitstream", bitstream::run),
     ("client", client::run),
+    ("convert", convert::run),
     ("exchange", exchange::run),
     ("host", host::run),
     ("http", http::run),

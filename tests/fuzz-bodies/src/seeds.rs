@@ -38,6 +38,7 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
             vec![("h264", [&[0], H264].concat()), ("h264-told", [&[2], H264].concat()), ("h265", [&[1], H265].concat())]
         }
         "client" => client(),
+        "convert" => convert(),
         "exchange" => vec![
             // A daemon that is lent a frame, gives it back, and gets the same buffer once more.
             ("daemon", vec![1, 10, 1, 4, 1, 1, 0, 1, 11, 3, 9, 4, 0, 2, 0, 1, 11]),
@@ -98,6 +99,25 @@ fn movie(codec: Codec, finished: bool) -> Vec<u8> {
         drop(writer);
     }
     sink.0
+}
+
+fn convert() -> Vec<(&'static str, Vec<u8>)> {
+    // Two key pictures, with others between and behind, and one that is shown before them.
+    let others: &[&[u8]] = &[&[0, 0, 1, 0x41, 0x9a, 0x24], &[0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 1, 0x9e, 0x41]];
+    let group = [H264, others[0], others[1]].concat();
+    let once = [&group[..], &[0, 0, 1, 0x65, 0x88, 0x82, 0x21]].concat();
+    let behind = [H265, &[0, 0, 1, 0x02, 0x01, 0xd0, 0x20, 0, 0, 1, 0x4a, 1]].concat();
+    let with = |choice: u8, file: &[u8]| [&[choice], file].concat();
+    vec![
+        ("h264", with(1, &[&group[..], &group].concat())),
+        ("h264-once", with(1, &once)),
+        ("h264-piped", with(9, &[&once[..], H264].concat())),
+        ("h265", with(1, &behind)),
+        ("h265-own-time", with(0, &[H265, H265].concat())),
+        ("movie", with(0, &movie(Codec::H264, true))),
+        ("movie-unfinished", with(2, &movie(Codec::H264, false))),
+        ("movie-timed", with(5, &movie(Codec::H265, true))),
+    ]
 }
 
 fn client() -> Vec<(&'static str, Vec<u8>)> {
