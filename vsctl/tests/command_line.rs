@@ -23,6 +23,7 @@ fn every_command_has_help_with_examples() {
         "record",
         "recordings",
         "stop-recording",
+        "convert",
     ];
     let all = String::from_utf8(run(&["--help"]).stdout).unwrap();
     for command in commands {

@@ -7,6 +7,7 @@ mod absent;
 mod codec_sessions;
 mod coded;
 mod converted;
+mod converting_files;
 mod counters;
 mod errors;
 mod hostile;

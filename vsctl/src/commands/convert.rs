@@ -40,7 +40,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// A bare stream that does not say how many frames it has in a second needs --rate. Sound and other tracks are left
 /// out, and what else cannot be carried is said.
 ///
-/// Ctrl-C ends it and removes what has been written. What comes through a pipe ends there, and the file is kept.
+/// Ctrl-C ends it and removes what has been written. What comes through a pipe ends there, and the file is kept. Ctrl-C a second time
+/// waits for nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -138,7 +139,12 @@ impl Convert {
         let outcome = loop {
             tokio::select! {
                 done = &mut work => break done.context("the conversion crashed")?,
-                () = interrupts.next() => shared.cancelled.store(true, Ordering::Relaxed),
+                () = interrupts.next() => {
+                    // A second time: it waits for somebody who does not read, or write.
+                    if shared.cancelled.swap(true, Ordering::Relaxed) {
+                        break Err(ConvertError::Interrupted { frames: shared.frames.load(Ordering::Relaxed) });
+                    }
+                }
                 _ = ticks.tick(), if live.is_visible() => live.show(shared.read.load(Ordering::Relaxed), shared.text()),
             }
         };
