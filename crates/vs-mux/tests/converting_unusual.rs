@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use support::conversion::{go_on, there_and_back, to_bare, to_mp4};
+use support::conversion::{go_on, gstreamer_frames, there_and_back, to_bare, to_mp4};
 use support::files::{all, make, open, pictures, remux};
 use support::{Journal, Succeed, decode_clean, ffmpeg, names, probe};
 use tempfile::TempDir;
@@ -86,6 +86,7 @@ fn sets_that_are_not_at_each_keyframe() {
         let complaints = ffmpeg().args(["-xerror", "-i"]).arg(&mp4).args(["-f", "null", "-"]).succeed().stderr;
         assert_eq!(String::from_utf8_lossy(&complaints), "");
         assert_eq!(raw_pictures(&mp4), [raw_pictures(&often), raw_pictures(&larger), raw_pictures(&often)].concat());
+        assert!(gstreamer_frames(&mp4, codec).is_none_or(|frames| frames == 75), "{:?}", gstreamer_frames(&mp4, codec));
         let times: Vec<i64> = sorted_times(&mp4);
         assert!(times.iter().enumerate().all(|(number, &time)| time == number as i64 * 400));
 

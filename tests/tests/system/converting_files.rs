@@ -76,7 +76,7 @@ fn there_and_back() {
 fn a_recording() {
     let rig = Rig::start("[stream.a]\npattern = \"bars\"\nsize = \"320x240\"\nrate = 30\nalways-on = true\n");
     let file = rig.path("rec.mp4");
-    rig.vsctl(&["record", "a", file.to_str().unwrap(), "--frames", "45"]).good();
+    assert_eq!(rig.ask(&["record", "a", file.to_str().unwrap(), "--frames", "45"])["frames"], 45);
     let (bare, mp4, back) = (rig.path("rec.h264"), rig.path("again.mp4"), rig.path("back.h264"));
     converted(&file, &bare, &[]);
     let answer = converted(&bare, &mp4, &["--rate", "30"]);

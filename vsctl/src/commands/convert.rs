@@ -163,7 +163,9 @@ impl Convert {
             Ok(outcome) => outcome,
             Err(error) => {
                 let removed = kept.is_some();
-                kept.map(OutputFile::discard);
+                if let Some(file) = kept {
+                    file.discard();
+                }
                 return Err(self.explain(error, removed));
             }
         };

@@ -4,8 +4,10 @@
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use vs_bitstream::nal_units;
+use vs_mux::Codec;
 use vs_mux::convert::{ConvertError, Input, Options, Output, Progress, Report, convert};
 use vs_mux::mp4::FileSink;
 
@@ -26,6 +28,27 @@ pub fn to_bare(from: &Path, options: &Options) -> Result<(Report, Vec<u8>), Conv
     let (mut input, mut out) = (File::open(from).unwrap(), Vec::new());
     let report = convert(Input::File(&mut input), Output::AnnexB(&mut out), options, &mut go_on)?;
     Ok((report, out))
+}
+
+/// How many pictures GStreamer's `qtdemux` finds and decodes; `None` on a machine without its decoders.
+pub fn gstreamer_frames(mp4: &Path, codec: Codec) -> Option<usize> {
+    let (parser, decoder) = match codec {
+        Codec::H264 => ("h264parse", "avdec_h264"),
+        Codec::H265 => ("h265parse", "avdec_h265"),
+    };
+    let has =
+        |element| Command::new("gst-inspect-1.0").args(["--exists", element]).status().is_ok_and(|exit| exit.success());
+    if !["qtdemux", parser, decoder].into_iter().all(has) {
+        return None;
+    }
+    let source = format!("location={}", mp4.display());
+    let output = Command::new("gst-launch-1.0")
+        .args(["-v", "filesrc", &source, "!", "qtdemux", "!", parser, "!", decoder, "!", "fakesink", "silent=false"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {said}{}", mp4.display(), String::from_utf8_lossy(&output.stderr));
+    Some(said.lines().filter(|line| line.contains("chain   *******")).count())
 }
 
 /// Both ways: the same NAL units, and what is between them.
