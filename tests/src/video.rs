@@ -48,6 +48,17 @@ pub fn probe(file: &Path) -> Probe {
     }
 }
 
+/// When each frame of a file is shown, in seconds, as `ffprobe` reads it.
+///
+/// # Panics
+/// If it does not like the file.
+#[must_use]
+pub fn times(file: &Path) -> Vec<f64> {
+    let arguments = ["-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time", "-of", "csv=p=0"];
+    let answer = String::from_utf8(run("ffprobe", &arguments, file, &[]).stdout).unwrap();
+    answer.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect()
+}
+
 /// Lets `ffmpeg` decode the whole file and complain about anything.
 ///
 /// # Panics

@@ -31,7 +31,7 @@ impl Form {
         let codec = match codec {
             FourCc::H264 => Codec::H264,
             FourCc::HEVC => Codec::H265,
-            other => anyhow::bail!("{other} cannot be written to MP4: use h264"),
+            other => anyhow::bail!("{other} cannot be written to MP4: {} and {} can", FourCc::H264, FourCc::HEVC),
         };
         Ok(Self { codec, fragment: options.fragment, sync: options.sync })
     }

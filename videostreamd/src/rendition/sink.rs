@@ -12,6 +12,10 @@ use vs_codec::{AccessUnit, Effective};
 /// storage device may take to come back from a pause without a frame being lost.
 const QUEUE: usize = 256;
 
+/// Room that there must be again before a sink that has lost something goes on. A keyframe for each place that
+/// becomes free would make keyframes of all frames, for everybody who shares the encoder.
+const ROOM_TO_RESUME: usize = QUEUE / 2;
+
 /// An access unit and the encoder that it came from.
 #[derive(Debug, Clone)]
 pub struct Coded {
@@ -122,12 +126,16 @@ impl Sink {
 
     /// Whether it can use nothing but a keyframe, or asks for one. A wish is told once.
     pub fn awaits_keyframe(&self) -> bool {
-        self.wish.swap(false, Ordering::Relaxed) || self.awaits_keyframe
+        self.wish.swap(false, Ordering::Relaxed) || (self.awaits_keyframe && self.can_resume())
+    }
+
+    fn can_resume(&self) -> bool {
+        self.sender.capacity() >= ROOM_TO_RESUME
     }
 
     /// Offers an access unit. Returns whether the sink still exists.
     pub fn offer(&mut self, coded: &Coded) -> bool {
-        if self.awaits_keyframe && !coded.unit.keyframe {
+        if self.awaits_keyframe && !(coded.unit.keyframe && self.can_resume()) {
             self.dropped.fetch_add(u64::from(self.begun), Ordering::Relaxed);
             return !self.sender.is_closed();
         }
@@ -172,10 +180,14 @@ mod tests {
         }
         assert_eq!(receiver.dropped(), 0);
         sink.offer(&unit(false));
+        // One place is not worth a keyframe.
+        assert!(receiver.units.try_recv().is_ok() && !sink.awaits_keyframe());
+        sink.offer(&unit(true));
         while receiver.units.try_recv().is_ok() {}
+        assert!(sink.awaits_keyframe());
         sink.offer(&unit(false));
         assert!(receiver.units.try_recv().is_err(), "a picture that nothing refers to");
-        assert_eq!(receiver.dropped(), 2);
+        assert_eq!(receiver.dropped(), 3);
         sink.offer(&unit(true));
         assert!(receiver.units.try_recv().is_ok_and(|coded| coded.unit.keyframe));
         assert!(!sink.awaits_keyframe());

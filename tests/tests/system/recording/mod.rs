@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Recordings play, show the frames that they should show, and survive whatever ends them.
 
+mod disks;
+mod segments;
+
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -46,11 +49,11 @@ fn under_way(rig: &Rig, frames: u64) -> (u64, RecordingInfo) {
     })
 }
 
-/// Asks the daemon to record into a descriptor.
 fn coding(coding: CodingOptions) -> RecordOptions {
     RecordOptions { coding, ..Default::default() }
 }
 
+/// Asks the daemon to record into a descriptor.
 fn record(rig: &Rig, file: BorrowedFd<'_>, options: &RecordOptions) -> Result<RecordingProxy<'static>, CallError> {
     rig.wait(async {
         let manager = rig.control().manager().await.unwrap();
