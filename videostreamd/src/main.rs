@@ -95,6 +95,9 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         make_directory(&socket_dir)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A file that reaches the limit of its size (setrlimit(2)) ends one recording, not the daemon: a signal that is
+        // caught is an error of write(2).
+        let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         let (objects, changed) = mpsc::unbounded_channel();
         let control = Arc::new(Control::new(loaded, socket_dir, state_dir, epoch, objects));
         let mut found = devices::watch::start()?;

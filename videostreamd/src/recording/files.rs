@@ -16,7 +16,8 @@ const SPARES: usize = 2;
 /// Asked on the recording's own thread: it may block on the file system, nobody else waits.
 ///
 /// Files are finished in the order in which they were given. One is finished while the next is written already:
-/// what [`finished`](Self::finished) speaks of is the oldest one that it has not been called for.
+/// what [`finished`](Self::finished) speaks of is the oldest one that it has not been called for. One that was given last
+/// and could not be begun any more, because the recording has ended, is not spoken of: it is closed, and empty.
 pub trait Files: Send + std::fmt::Debug {
     /// A new, empty file for pictures that begin at `begins` (wall clock). `None`: there is none yet, the recording
     /// goes on in the file that it has.

@@ -4,9 +4,12 @@
 //! Each has a thread of its own, so that a slow disk is nobody else's trouble. Its [`Files`] come one
 //! after the other from whoever wanted it.
 
+mod closing;
+mod end;
 mod files;
 mod movie;
 mod progress;
+mod recorder;
 mod segment;
 mod writer;
 

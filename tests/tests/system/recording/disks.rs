@@ -27,6 +27,9 @@ credits-max = 16
 /// Frames per second of the stream.
 const FPS: u64 = 60;
 
+/// Bytes that a file of the daemon may have: more than a picture, which is in memory that counts as a file.
+const LARGEST: u64 = 300_000;
+
 /// A disk with this much room, mounted where only the command and those it starts see it. What lies there at the end
 /// is copied to another directory: `$0` is the disk, `$1` the copy, then comes the command.
 const ON_SMALL_DISK: &str = "\
@@ -78,6 +81,38 @@ fn a_full_disk_ends_a_recording_properly_and_alone() {
     let serials = plays(&other);
     let missing = serials[serials.len() - 1] - serials[0] + 1 - serials.len() as u64;
     assert!(missing <= report["dropped"].as_u64().unwrap(), "{missing} frames are missing: {report:#}");
+}
+
+/// File systems have a largest file, and users may have one (setrlimit(2)): with segments there is another file.
+#[test]
+fn a_file_that_is_as_large_as_may_be_is_not_the_last() {
+    let rig = Rig::start(FAST);
+    let (one, many) = (rig.path("one.mp4"), rig.path("many.mp4"));
+    let record = |path: &Path, more: &[&str]| {
+        let line = ["--json", "record", "a", path.to_str().unwrap(), "-b", "2M", "--gop", "30"];
+        rig.vsctl_beside(&[&line, more].concat())
+    };
+    let mut one = (record(&one, &[]), one);
+    let mut many = record(&many, &["--segment", "1h"]);
+    eventually("two recordings", || (rig.objects().recordings.len() == 2).then_some(()));
+    let pid = rustix::process::Pid::from_raw(rig.daemon().process.pid() as i32);
+    let limit = rustix::process::Rlimit { current: Some(LARGEST), maximum: None };
+    rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
+
+    let outcome = Outcome::of(&mut one.0);
+    outcome.refused(1, &["one.mp4 failed", "record in segments", "was kept and plays"]);
+    assert_eq!(outcome.json()["reason"], json!("disk-full"));
+    assert_eq!(json!(plays(&one.1).len()), outcome.json()["frames"]);
+
+    eventually("further files", || rig.objects().recordings.iter().any(|(_, info)| info.segments >= 3).then_some(()));
+    many.signal(rustix::process::Signal::INT);
+    let report = Outcome::of(&mut many).good().json();
+    let files = report["files"].as_array().unwrap();
+    let serials: Vec<_> = files.iter().flat_map(|file| plays(Path::new(file["file"].as_str().unwrap()))).collect();
+    assert!(serials.is_sorted_by(|a, b| a < b), "{serials:?}");
+    assert_eq!(report["frames"], json!(serials.len()));
+    let missing = serials[serials.len() - 1] - serials[0] + 1 - serials.len() as u64;
+    assert!((1..=report["dropped"].as_u64().unwrap()).contains(&missing), "{missing} are missing: {report:#}");
 }
 
 /// A pipe that nobody reads for a while is a disk that takes a pause.
