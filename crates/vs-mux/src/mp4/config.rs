@@ -23,6 +23,8 @@ pub mod limits {
     pub const MAX_ACCESS_UNIT: usize = vs_bitstream::MAX_ACCESS_UNIT;
     /// A fragment that holds this many bytes ends early, so that memory stays bounded at any bitrate.
     pub const MAX_FRAGMENT_BYTES: usize = 16 << 20;
+    /// A fragment that lists this many frames ends early, too. It bounds what a reader must hold.
+    pub const MAX_FRAGMENT_FRAMES: usize = 1 << 16;
     /// Most frames in one file: their tables fill at most 44 bytes each, so the `moov` stays within the
     /// 32 bits of its size. 25 days at 30 frames per second.
     pub const MAX_FRAMES: u64 = 1 << 26;

@@ -7,24 +7,24 @@ use super::moov::TRACK_ID;
 use vs_bitstream::Codec;
 
 /// `default-base-is-moof` (8.8.7.1): offsets count from the fragment, wherever it lies.
-const TFHD_BASE_IS_MOOF: u32 = 0x02_0000;
+pub(crate) const TFHD_BASE_IS_MOOF: u32 = 0x02_0000;
 /// Sample flags (8.8.3.1) of a picture others need not: decoding can begin here.
-const SYNC_SAMPLE: u32 = 0x0200_0000;
+pub(crate) const SYNC_SAMPLE: u32 = 0x0200_0000;
 /// Sample flags of a picture that depends on others; set for all in `trex`.
 pub(super) const NON_SYNC_SAMPLE: u32 = 0x0101_0000;
 
 /// `trun` fields that are present (8.8.8.1).
-const TRUN_DATA_OFFSET: u32 = 0x001;
-const TRUN_FIRST_FLAGS: u32 = 0x004;
-const TRUN_DURATION: u32 = 0x100;
-const TRUN_SIZE: u32 = 0x200;
-const TRUN_COMPOSITION: u32 = 0x800;
+pub(crate) const TRUN_DATA_OFFSET: u32 = 0x001;
+pub(crate) const TRUN_FIRST_FLAGS: u32 = 0x004;
+pub(crate) const TRUN_DURATION: u32 = 0x100;
+pub(crate) const TRUN_SIZE: u32 = 0x200;
+pub(crate) const TRUN_COMPOSITION: u32 = 0x800;
 
-const MDAT_HEADER_BYTES: u32 = 8;
+pub(crate) const MDAT_HEADER_BYTES: u32 = 8;
 
 /// One frame, in ticks of the track.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Ticks after the first frame's decoding.
     pub dts: u64,
     /// How long it lasts. In a fragment's last frame an estimate, which the next fragment's `tfdt`

@@ -20,7 +20,8 @@
 //!    `mdat` that swallows the first `moov` and all fragment headers,
 //! 4. syncs.
 //!
-//! So the file plays at every moment in between. Where the placeholder cannot be reached again (a
+//! So the file plays at every moment in between. Room for the index is reserved on the disk all along
+//! ([`Sink::reserve`]): when the disk is full, a fragment is refused, and the file can be finished. Where the placeholder cannot be reached again (a
 //! pipe, a file opened for appending), the file stays fragmented, and the [`Summary`] says so.
 //!
 //! References without a name are to ISO/IEC 14496-12.
@@ -29,7 +30,9 @@ mod boxes;
 mod config;
 mod entry;
 mod error;
+mod finish;
 mod fragment;
+mod lock;
 mod moov;
 mod pace;
 mod progress;
@@ -41,6 +44,15 @@ mod writer;
 
 pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, SampleContent, TrackConfig, limits};
 pub use error::{ConfigError, FinishError, IoFailure, WriteError};
+pub(crate) use finish::finish_in_place;
+pub(crate) use fragment::{
+    MDAT_HEADER_BYTES, SYNC_SAMPLE, Sample, TFHD_BASE_IS_MOOF, TRUN_COMPOSITION, TRUN_DATA_OFFSET, TRUN_DURATION,
+    TRUN_FIRST_FLAGS, TRUN_SIZE,
+};
+pub(crate) use lock::Lock;
+pub(crate) use moov::{PLACEHOLDER, PLACEHOLDER_BYTES, TRACK_ID, Track, final_moov};
 pub use sink::{FileSink, OpenError, Sink};
-pub(crate) use timeline::to_ns;
+pub(crate) use storage::Storage;
+pub(crate) use table::SampleTable;
+pub(crate) use timeline::{Edit, duration_ns, to_ns, to_ticks};
 pub use writer::{Mp4Writer, Stats, Summary};

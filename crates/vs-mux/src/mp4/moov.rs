@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The boxes that describe the movie: the file's beginning, and the `moov` before and after.
 
+use std::num::NonZeroU32;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::boxes::BoxWriter;
@@ -8,16 +9,16 @@ use super::config::{Rotation, SampleContent, TrackConfig};
 use super::entry::sample_entry;
 use super::fragment::NON_SYNC_SAMPLE;
 use super::table::SampleTable;
-use super::timeline::{Edit, Timeline};
+use super::timeline::{Edit, Timeline, duration_ns};
 use crate::VideoFormat;
 use vs_bitstream::{ParameterSets, ParameterSetsError};
 
 /// There is one track.
-pub(super) const TRACK_ID: u32 = 1;
+pub(crate) const TRACK_ID: u32 = 1;
 /// The placeholder: room for a box header with a 64-bit size (4.2.2).
-pub(super) const PLACEHOLDER_BYTES: u64 = 16;
+pub(crate) const PLACEHOLDER_BYTES: u64 = 16;
 /// What fills the placeholder, so that a torn file is known as one that may be finished in place.
-const PLACEHOLDER_MARK: &[u8; 8] = b"vsmux\0\0\x01";
+pub(crate) const PLACEHOLDER: &[u8; PLACEHOLDER_BYTES as usize] = b"\0\0\0\x10freevsmux\0\0\x01";
 
 /// From the epoch of MP4 (1904) to that of Unix.
 const EPOCH_1904_SECONDS: u64 = 2_082_844_800;
@@ -32,36 +33,55 @@ const FIXED_16_ONE: i32 = 1 << 16;
 const FIXED_30_ONE: i32 = 1 << 30;
 const UNITY_MATRIX: [i32; 9] = matrix([1, 0, 0, 1], 0, 0);
 
-/// What is known of the track once its first frame is there.
-#[derive(Debug)]
-pub(super) struct Track {
+/// What every `moov` of a file says of its track, frames aside.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Track {
+    /// The sample entry, a whole box.
     pub entry: Vec<u8>,
-    pub format: VideoFormat,
-    pub rotation: Rotation,
-    pub timeline: Timeline,
-    pub created: Option<SystemTime>,
+    /// How the picture is turned (8.3.2).
+    pub matrix: [i32; 9],
+    /// Width and height of the picture when its pixels are made square, as 16.16 fixed point.
+    pub shown_size: [u32; 2],
+    /// Ticks per second.
+    pub timescale: NonZeroU32,
+    pub edit: Edit,
+    /// Seconds since 1904; 0 if nobody knows.
+    pub created: u64,
 }
 
 impl Track {
-    pub fn new(
+    pub(super) fn new(
         config: &TrackConfig,
         sets: &ParameterSets,
+        format: &VideoFormat,
         timeline: Timeline,
         created: Option<SystemTime>,
     ) -> Result<Self, ParameterSetsError> {
-        let format = sets.format(config.codec)?;
         let colour = config.colour.or(format.colour);
         let in_band = config.content == SampleContent::Everything;
-        let entry = sample_entry(config.codec, sets, &format, colour, in_band)?;
-        Ok(Self { entry, format, rotation: config.rotation, timeline, created })
+        let entry = sample_entry(config.codec, sets, format, colour, in_band)?;
+        let (width, height) = square_size(format);
+        Ok(Self {
+            entry,
+            matrix: rotation_matrix(config.rotation, width.into(), height.into()),
+            shown_size: [width, height].map(|pixels| u32::from(pixels) << 16),
+            timescale: timeline.timescale,
+            edit: timeline.edit(),
+            created: seconds_since_1904(created),
+        })
     }
 
-    /// Width and height of the picture when its pixels are made square.
-    fn shown_size(&self) -> (u16, u16) {
-        let (wide, high) = self.format.pixel_aspect.unwrap_or((1, 1));
-        let width = u64::from(self.format.width) * u64::from(wide) / u64::from(high.max(1));
-        (u16::try_from(width).unwrap_or(u16::MAX), self.format.height)
+    /// How long the presentation of all frames lasts, in nanoseconds. `table` must be closed.
+    pub fn shown_ns(&self, table: &SampleTable) -> i64 {
+        duration_ns(self.edit.shown(table.end_pts()), self.timescale)
     }
+}
+
+/// Width and height of the picture when its pixels are made square.
+fn square_size(format: &VideoFormat) -> (u16, u16) {
+    let (wide, high) = format.pixel_aspect.unwrap_or((1, 1));
+    let width = u64::from(format.width) * u64::from(wide) / u64::from(high.max(1));
+    (u16::try_from(width).unwrap_or(u16::MAX), format.height)
 }
 
 /// How long a movie lasts, in ticks. Zero while nobody knows.
@@ -89,7 +109,7 @@ pub(super) fn file_header(track: &Track) -> FileHeader {
         w.raw(b"isomiso5iso6mp41");
     });
     let placeholder_at = w.len() as u64;
-    w.boxed(b"free", |w| w.raw(PLACEHOLDER_MARK));
+    w.raw(PLACEHOLDER);
     let empty = SampleTable::default();
     w.boxed(b"moov", |w| {
         write_movie(w, track, &empty, Lengths::default());
@@ -106,10 +126,16 @@ pub(super) fn file_header(track: &Track) -> FileHeader {
     FileHeader { bytes: w.into_bytes(), placeholder_at }
 }
 
+/// Most bytes that the `moov` of the finished file has with another `frames` in a fragment of their own.
+pub(super) fn index_bound(track: &Track, table: &SampleTable, frames: usize) -> u64 {
+    /// All boxes but the sample entry and the tables: 620 bytes with the longest edit list.
+    const FIXED: u64 = 1024;
+    FIXED + track.entry.len() as u64 + table.bound(frames)
+}
+
 /// The `moov` of the finished file. `table` must be closed.
-pub(super) fn final_moov(track: &Track, table: &SampleTable) -> Vec<u8> {
-    let lengths =
-        Lengths { media: table.last_dts(), shown: table.end_pts().saturating_sub(track.timeline.edit().media_time) };
+pub(crate) fn final_moov(track: &Track, table: &SampleTable) -> Vec<u8> {
+    let lengths = Lengths { media: table.last_dts(), shown: track.edit.shown(table.end_pts()) };
     let mut w = BoxWriter::default();
     w.boxed(b"moov", |w| write_movie(w, track, table, lengths));
     w.into_bytes()
@@ -125,9 +151,7 @@ pub(super) fn swallowing_mdat(size: u64) -> [u8; PLACEHOLDER_BYTES as usize] {
 }
 
 fn write_movie(w: &mut BoxWriter, track: &Track, table: &SampleTable, lengths: Lengths) {
-    let timescale = track.timeline.timescale.get();
-    let created = seconds_since_1904(track.created);
-    let edit = track.timeline.edit();
+    let (timescale, created, edit) = (track.timescale.get(), track.created, track.edit);
     let total = if lengths.shown == 0 { 0 } else { edit.delay + lengths.shown };
     w.full(b"mvhd", 1, 0, |w| {
         w.u64(created);
@@ -142,7 +166,7 @@ fn write_movie(w: &mut BoxWriter, track: &Track, table: &SampleTable, lengths: L
         w.u32(TRACK_ID + 1); // next_track_ID
     });
     w.boxed(b"trak", |w| {
-        write_track_header(w, track, created, total);
+        write_track_header(w, track, total);
         if !edit.is_trivial() {
             write_edits(w, edit, lengths.shown);
         }
@@ -167,20 +191,17 @@ fn write_movie(w: &mut BoxWriter, track: &Track, table: &SampleTable, lengths: L
 }
 
 /// 8.3.2
-fn write_track_header(w: &mut BoxWriter, track: &Track, created: u64, duration: u64) {
+fn write_track_header(w: &mut BoxWriter, track: &Track, duration: u64) {
     w.full(b"tkhd", 1, TKHD_IN_USE, |w| {
-        w.u64(created);
-        w.u64(created);
+        w.u64(track.created);
+        w.u64(track.created);
         w.u32(TRACK_ID);
         w.zeros(4);
         w.u64(duration);
         w.zeros(8);
         w.zeros(8); // layer, group, volume
-        let (width, height) = track.shown_size();
-        let matrix = rotation_matrix(track.rotation, width.into(), height.into());
-        matrix.iter().for_each(|&value| w.i32(value));
-        w.u32(u32::from(width) << 16);
-        w.u32(u32::from(height) << 16);
+        track.matrix.iter().for_each(|&value| w.i32(value));
+        track.shown_size.iter().for_each(|&value| w.u32(value));
     });
 }
 

@@ -4,7 +4,10 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
+
+use super::lock::Lock;
 
 /// A place to write a file to. The writer says at which offset each byte belongs, so the sink needs
 /// no position of its own.
@@ -18,6 +21,15 @@ pub trait Sink {
 
     /// Cuts the file off at `length` bytes. Called only where [rewritable](Sink::rewritable).
     fn truncate(&mut self, length: u64) -> io::Result<()>;
+
+    /// Makes sure that the `length` bytes at `offset`, which lie behind the end, can be written later
+    /// even if the disk is full by then; the file gets no longer. `Ok(false)` if such a promise
+    /// cannot be had here. What is reserved and not written is given back by
+    /// [`truncate`](Sink::truncate).
+    fn reserve(&mut self, offset: u64, length: u64) -> io::Result<bool> {
+        let _ = (offset, length);
+        Ok(false)
+    }
 
     /// Returns when all that was written survives a power cut, or at once where nothing can.
     fn sync(&mut self) -> io::Result<()>;
@@ -34,6 +46,10 @@ impl<S: Sink + ?Sized> Sink for &mut S {
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         (**self).truncate(length)
+    }
+
+    fn reserve(&mut self, offset: u64, length: u64) -> io::Result<bool> {
+        (**self).reserve(offset, length)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -63,11 +79,16 @@ pub enum OpenError {
 /// Regular files are written with `pwritev`, so the position that the descriptor may share with
 /// whoever opened it does not matter. A file opened with `O_APPEND` is treated like a pipe: Linux
 /// appends there whatever offset is asked for (pwrite(2), "Bugs").
+///
+/// A regular file is locked with `flock` for as long as the sink lives, so that
+/// [`repair`](crate::repair) knows that it is not torn but in use. Where somebody else has locked it,
+/// or locks are not supported, it is recorded to all the same.
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
     regular: bool,
     rewritable: bool,
+    _lock: Option<Lock>,
 }
 
 impl FileSink {
@@ -84,7 +105,13 @@ impl FileSink {
         if !flags.intersects(OFlags::WRONLY | OFlags::RDWR) {
             return Err(OpenError::NotWritable);
         }
-        Ok(Self { file, regular, rewritable: regular && !flags.contains(OFlags::APPEND) })
+        let lock = if regular { Lock::take(&file, false).unwrap_or(None) } else { None };
+        Ok(Self { file, regular, rewritable: regular && !flags.contains(OFlags::APPEND), _lock: lock })
+    }
+
+    /// A file that holds something, which nobody else changes for as long as there is the `lock`.
+    pub(crate) fn locked(file: File, lock: Option<Lock>) -> Self {
+        Self { file, regular: true, rewritable: true, _lock: lock }
     }
 
     /// Gives the file back.
@@ -108,7 +135,7 @@ impl Sink for FileSink {
                     IoSlice::advance_slices(&mut parts, count);
                     offset += count as u64;
                 }
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -121,6 +148,21 @@ impl Sink for FileSink {
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
+    }
+
+    fn reserve(&mut self, offset: u64, length: u64) -> io::Result<bool> {
+        if !self.rewritable {
+            return Ok(false);
+        }
+        loop {
+            return match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, length) {
+                Ok(()) => Ok(true),
+                Err(Errno::INTR) => continue,
+                // A file system that cannot, or a sandbox that does not know the call.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -46,7 +46,7 @@ impl Runs {
 
 /// All frames of a track that are in the file.
 #[derive(Debug, Default)]
-pub(super) struct SampleTable {
+pub(crate) struct SampleTable {
     sizes: Vec<u32>,
     durations: Runs,
     offsets: Runs,
@@ -117,8 +117,19 @@ impl SampleTable {
             + self.chunk_lengths.capacity() * size_of::<(u32, u32)>()
     }
 
+    /// Most bytes that [`Self::write`] makes once another `frames` in a fragment of their own are added.
+    pub fn bound(&self, frames: usize) -> u64 {
+        // Headers and counts of six boxes.
+        let fixed = 6 * 16;
+        let runs = self.durations.runs.len() + self.offsets.runs.len() + 2 * frames;
+        let chunks = self.chunks.len() + 1;
+        let numbers = self.sizes.len() + self.keyframes.len() + 2 * frames;
+        let bytes = fixed + 8 * runs + 4 * numbers + 8 * chunks + 12 * (self.chunk_lengths.len() + 1);
+        bytes as u64
+    }
+
     /// Everything of `stbl` but the sample description (8.5).
-    pub fn write(&self, w: &mut BoxWriter) {
+    pub(super) fn write(&self, w: &mut BoxWriter) {
         self.durations.write(w, b"stts");
         if !self.offsets.is_all(0) {
             self.offsets.write(w, b"ctts");

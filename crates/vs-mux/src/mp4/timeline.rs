@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 const NS_PER_SECOND: i128 = 1_000_000_000;
 
 /// `ns` in ticks, rounded to the nearest.
-pub(super) fn to_ticks(ns: i128, timescale: NonZeroU32) -> i64 {
+pub(crate) fn to_ticks(ns: i128, timescale: NonZeroU32) -> i64 {
     let doubled = 2 * ns * i128::from(timescale.get()) + NS_PER_SECOND;
     saturate(doubled.div_euclid(2 * NS_PER_SECOND))
 }
@@ -17,6 +17,11 @@ pub(super) fn to_ticks(ns: i128, timescale: NonZeroU32) -> i64 {
 /// `ticks` in nanoseconds, rounded down.
 pub(crate) fn to_ns(ticks: i64, timescale: NonZeroU32) -> i64 {
     saturate((i128::from(ticks) * NS_PER_SECOND).div_euclid(i128::from(timescale.get())))
+}
+
+/// A length of so many ticks in nanoseconds, rounded down.
+pub(crate) fn duration_ns(ticks: u64, timescale: NonZeroU32) -> i64 {
+    to_ns(i64::try_from(ticks).unwrap_or(i64::MAX), timescale)
 }
 
 /// Timestamps are `i64`; only differences at the ends of their range can exceed it.
@@ -37,7 +42,7 @@ pub(super) struct Timeline {
 
 /// How the presentation begins (8.6.6): what an edit list must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Edit {
+pub(crate) struct Edit {
     /// Ticks with no picture before the first frame.
     pub delay: u64,
     /// Where in the track's own time the presentation begins.
@@ -48,6 +53,19 @@ impl Edit {
     /// Whether the track simply begins at its beginning.
     pub fn is_trivial(self) -> bool {
         self == Self { delay: 0, media_time: 0 }
+    }
+
+    /// The same presentation of a track of which everything before `dts` is missing, and whose first
+    /// frame is now shown `composition` after that.
+    pub fn without_beginning(self, dts: u64, composition: u64) -> Self {
+        let shown = i128::from(self.delay) + i128::from(dts) + i128::from(composition) - i128::from(self.media_time);
+        let at = |ticks: i128| u64::try_from(ticks).unwrap_or(0);
+        Self { delay: at(shown), media_time: at(i128::from(composition) - shown.min(0)) }
+    }
+
+    /// How much of a track whose own time ends at `end` is shown, in ticks.
+    pub fn shown(self, end: u64) -> u64 {
+        end.saturating_sub(self.media_time)
     }
 }
 
@@ -66,8 +84,7 @@ impl Timeline {
 
     /// How long the presentation lasts, in nanoseconds, if the track's own time ends at `end`.
     pub fn shown_ns(&self, end: u64) -> i64 {
-        let shown = end.saturating_sub(self.edit().media_time);
-        to_ns(i64::try_from(shown).unwrap_or(i64::MAX), self.timescale)
+        duration_ns(self.edit().shown(end), self.timescale)
     }
 
     /// Frames presented before the origin are decoded but not shown; one that comes later waits.
@@ -97,6 +114,20 @@ mod tests {
         assert_eq!(edit(Some(0), 2_000_000_000, 2_000_000_000), Edit { delay: 180_000, media_time: 0 });
         // A lead-in of 1 s before what was asked for.
         assert_eq!(edit(Some(0), -1_000_000_000, -1_000_000_000), Edit { delay: 0, media_time: 90_000 });
+    }
+
+    #[test]
+    fn edits_without_the_beginning() {
+        let first = |edit: Edit| edit.delay as i64 - edit.media_time as i64;
+        for edit in
+            [(0, 0), (0, 1800), (180_000, 900), (0, 90_000)].map(|(delay, media_time)| Edit { delay, media_time })
+        {
+            for dts in [0, 9000, 900_000] {
+                let cut = edit.without_beginning(dts, 1800);
+                assert_eq!(first(cut), first(edit) + dts as i64, "{edit:?} {dts}");
+                assert!(cut.media_time >= 1800 && (cut.delay == 0 || cut.media_time == 1800));
+            }
+        }
     }
 
     proptest! {

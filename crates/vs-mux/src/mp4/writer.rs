@@ -3,8 +3,9 @@
 
 use super::config::{AccessUnit, Options, SampleContent, TrackConfig, limits};
 use super::error::{ConfigError, FinishError, IoFailure, WriteError};
+use super::finish::finish_in_place;
 use super::fragment::Fragment;
-use super::moov::{self, Track};
+use super::moov::{Track, file_header, index_bound};
 use super::progress::Progress;
 use super::sink::Sink;
 use super::storage::Storage;
@@ -113,7 +114,8 @@ impl<S: Sink> Mp4Writer<S> {
         if let Some(first) = self.fragment.samples().first() {
             let too_long = sample.dts + frame > first.dts + longest;
             let too_large = self.fragment.data_bytes() + unit.data.len() > limits::MAX_FRAGMENT_BYTES;
-            if unit.keyframe || too_long || too_large {
+            let too_many = self.fragment.samples().len() >= limits::MAX_FRAGMENT_FRAMES;
+            if unit.keyframe || too_long || too_large || too_many {
                 self.fragment.end_last_at(sample.dts);
                 self.hand_over()?;
             }
@@ -162,7 +164,7 @@ impl<S: Sink> Mp4Writer<S> {
         let summary = Summary {
             frames: self.table.frames(),
             lost_frames: self.lost_frames,
-            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.track.timeline.shown_ns(self.table.end_pts())),
+            duration_ns: self.begun.as_ref().map_or(0, |begun| begun.track.shown_ns(&self.table)),
             bytes: self.storage.end(),
             progressive,
         };
@@ -203,11 +205,12 @@ impl<S: Sink> Mp4Writer<S> {
             return Err(WriteError::NoKeyframe);
         }
         let timeline = Timeline::new(self.config.timescale, self.options.origin_ns, first.pts_ns, first.dts_ns);
-        let track = Track::new(&self.config, &self.sets, timeline, self.options.creation_time)?;
-        let progress = Progress::new(timeline, track.format.frame_duration_ns);
+        let format = self.sets.format(self.config.codec)?;
+        let track = Track::new(&self.config, &self.sets, &format, timeline, self.options.creation_time)?;
+        let progress = Progress::new(timeline, format.frame_duration_ns);
         // A frame that has no place in the file must not begin it.
         progress.clone().place(first)?;
-        let header = moov::file_header(&track);
+        let header = file_header(&track);
         let written = self.storage.append("writing the file's beginning", &[&header.bytes]);
         self.stop_on_failure(written)?;
         Ok(Begun { track, placeholder_at: header.placeholder_at, progress })
@@ -218,9 +221,14 @@ impl<S: Sink> Mp4Writer<S> {
         if self.fragment.samples().is_empty() {
             return Ok(());
         }
+        let frames = self.fragment.samples().len();
+        let index = self.begun.as_ref().map_or(0, |begun| index_bound(&begun.track, &self.table, frames));
         let parts = self.fragment.seal();
         let data_at = self.storage.end() + parts[0].len() as u64;
-        let written = self.storage.append("writing a fragment", &parts);
+        let bytes = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        // On a disk that gets full, the index must not be what finds no room.
+        let reserved = self.storage.reserve(bytes + index);
+        let written = reserved.and_then(|()| self.storage.append("writing a fragment", &parts));
         if written.is_ok() {
             self.table.add_fragment(data_at, self.fragment.samples());
         } else {
@@ -245,25 +253,11 @@ impl<S: Sink> Mp4Writer<S> {
 
     /// Turns the file into an ordinary MP4. Says whether it is one now, and what failed.
     fn finalise(&mut self) -> (bool, Result<(), IoFailure>) {
-        let storage = &mut self.storage;
-        let Some(begun) = &self.begun else { return (false, Ok(())) };
-        if self.table.frames() == 0 || !storage.rewritable() {
-            return (false, storage.sync());
+        let Some(Begun { track, placeholder_at, .. }) = &self.begun else { return (false, Ok(())) };
+        if self.table.frames() == 0 || !self.storage.rewritable() {
+            return (false, self.storage.sync());
         }
-        let index = moov::final_moov(&begun.track, &self.table);
-        let end = storage.end();
-        let hide = moov::swallowing_mdat(end - begun.placeholder_at);
-        let hidden = storage
-            .append("writing the index", &[&index])
-            .and_then(|()| storage.sync())
-            .and_then(|()| storage.overwrite("hiding the fragments", begun.placeholder_at, &hide));
-        match hidden {
-            Ok(()) => (true, storage.sync()),
-            Err(failure) => {
-                storage.cut(end);
-                (false, Err(failure))
-            }
-        }
+        finish_in_place(&mut self.storage, track, *placeholder_at, &self.table)
     }
 }
 
@@ -271,7 +265,7 @@ impl<S: Sink> Drop for Mp4Writer<S> {
     fn drop(&mut self) {
         if !self.stopped {
             // Nobody is left to tell of a failure.
-            let _ = self.hand_over();
+            let _ = self.hand_over().and_then(|()| self.storage.trim());
         }
     }
 }

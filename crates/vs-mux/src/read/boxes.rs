@@ -12,7 +12,7 @@ const MAX_CHILDREN: usize = 65_536;
 
 /// A box in the file: its four letters, and where its content lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BoxAt {
+pub(crate) struct BoxAt {
     pub kind: [u8; 4],
     pub start: u64,
     pub body: u64,
@@ -22,7 +22,7 @@ pub(super) struct BoxAt {
 }
 
 /// The box at `at` in a container that ends at `end`; `None` at its end.
-pub(super) fn box_at<F: Read + Seek>(source: &mut Source<F>, at: u64, end: u64) -> Result<Option<BoxAt>, Trouble> {
+pub(crate) fn box_at<F: Read + Seek>(source: &mut Source<F>, at: u64, end: u64) -> Result<Option<BoxAt>, Trouble> {
     // Some containers of QuickTime end with four zero bytes.
     if end.saturating_sub(at) < 8 {
         return Ok(None);
@@ -100,7 +100,7 @@ impl BoxAt {
 
 /// Takes big-endian numbers from the front of bytes; behind their end all are zero.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(pub &'a [u8]);
+pub(crate) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     pub fn take(&mut self, count: usize) -> &'a [u8] {

@@ -124,7 +124,7 @@ impl ReadError {
 
 /// What reading a part of the file can run into.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     Io(IoFailure),
     Broken(Broken),
 }

@@ -19,18 +19,18 @@
 
 pub(crate) mod bare;
 mod boxed;
-mod boxes;
+pub(crate) mod boxes;
 pub(crate) mod compose;
 mod edit;
 mod entry;
-mod error;
+pub(crate) mod error;
 mod fragment;
 mod header;
 pub(crate) mod kind;
 mod movie;
 mod run;
 mod sample;
-mod source;
+pub(crate) mod source;
 mod table;
 mod track;
 

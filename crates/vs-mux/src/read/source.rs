@@ -8,7 +8,7 @@ use crate::mp4::IoFailure;
 
 /// A file and its length.
 #[derive(Debug)]
-pub(super) struct Source<F> {
+pub(crate) struct Source<F> {
     file: F,
     length: u64,
 }

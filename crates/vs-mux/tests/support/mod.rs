@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod conversion;
+pub mod disk;
 pub mod files;
 
 use std::io::{self, IoSlice};
@@ -270,12 +271,16 @@ pub enum Step {
     Sync,
 }
 
-/// A sink that remembers every step, and may fail from some byte of the file on, as a full disk does.
+/// A sink that remembers every step, and may fail: from some byte of the file on, as a full disk does, or
+/// at one step, of which a half is done then.
 #[derive(Debug, Default)]
 pub struct Journal {
     pub steps: Vec<Step>,
     pub capacity: Option<u64>,
     pub fail_sync: bool,
+    pub fail_at: Option<usize>,
+    /// Room is reserved within the capacity.
+    pub reserves: bool,
 }
 
 impl Journal {
@@ -299,12 +304,17 @@ impl Journal {
     pub fn file(&self) -> Vec<u8> {
         self.file_after(self.steps.len())
     }
+
+    fn fails_now(&self) -> bool {
+        self.fail_at == Some(self.steps.len())
+    }
 }
 
 impl Sink for Journal {
     fn write_at(&mut self, offset: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
-        let room = self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(offset) as usize);
+        let half = if self.fails_now() { bytes.len() / 2 } else { usize::MAX };
+        let room = self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(offset) as usize).min(half);
         let fits = bytes.len() <= room;
         bytes.truncate(room);
         self.steps.push(Step::Write(offset, bytes));
@@ -316,12 +326,21 @@ impl Sink for Journal {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let fails = self.fails_now();
         self.steps.push(Step::Truncate(length));
-        Ok(())
+        if fails { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
+    }
+
+    fn reserve(&mut self, offset: u64, length: u64) -> io::Result<bool> {
+        match self.capacity {
+            Some(capacity) if self.reserves && offset + length > capacity => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(self.reserves),
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        let fails = self.fail_sync || self.fails_now();
         self.steps.push(Step::Sync);
-        if self.fail_sync { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
+        if fails { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
     }
 }
