@@ -22,6 +22,12 @@ pub(crate) const TRUN_COMPOSITION: u32 = 0x800;
 
 pub(crate) const MDAT_HEADER_BYTES: u32 = 8;
 
+/// A file that a power cut or a kill tears is torn at the end of a page. Some players refuse a file that
+/// ends within a `moof` (FFmpeg: "corrupted TRUN atom"), so none of ours crosses that.
+const PAGE_BYTES: u64 = 4096;
+/// Longest `free` box before a fragment: what is left of a page.
+pub(crate) const MAX_PADDING: u64 = PAGE_BYTES;
+
 /// One frame, in ticks of the track.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
@@ -43,6 +49,7 @@ pub(crate) struct Sample {
 pub(super) struct Fragment {
     samples: Vec<Sample>,
     data: Vec<u8>,
+    padding: BoxWriter,
     header: BoxWriter,
     sequence: u32,
 }
@@ -72,12 +79,19 @@ impl Fragment {
         }
     }
 
-    /// The fragment as it goes to the file: the headers, and the frames' data behind them.
-    pub fn seal(&mut self) -> [&[u8]; 2] {
+    /// The fragment as it goes to the file at `offset`: what fills up a page, the headers, and the
+    /// frames' data behind them.
+    pub fn seal(&mut self, offset: u64) -> [&[u8]; 3] {
         self.sequence += 1;
         self.header.clear();
         write_header(&mut self.header, self.sequence, &self.samples, self.data.len() as u32);
-        [self.header.bytes(), &self.data]
+        self.padding.clear();
+        let (header, left) = (self.header.len() as u64, PAGE_BYTES - offset % PAGE_BYTES);
+        if header > left && header + 8 <= PAGE_BYTES {
+            let padding = left.max(8) as usize;
+            self.padding.boxed(b"free", |w| w.zeros(padding - 8));
+        }
+        [self.padding.bytes(), self.header.bytes(), &self.data]
     }
 
     /// Begins the next fragment.

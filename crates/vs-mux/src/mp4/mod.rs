@@ -46,8 +46,8 @@ pub use config::{AccessUnit, DEFAULT_TIMESCALE, Options, Rotation, SampleContent
 pub use error::{ConfigError, FinishError, IoFailure, WriteError};
 pub(crate) use finish::finish_in_place;
 pub(crate) use fragment::{
-    MDAT_HEADER_BYTES, SYNC_SAMPLE, Sample, TFHD_BASE_IS_MOOF, TRUN_COMPOSITION, TRUN_DATA_OFFSET, TRUN_DURATION,
-    TRUN_FIRST_FLAGS, TRUN_SIZE,
+    MAX_PADDING, MDAT_HEADER_BYTES, SYNC_SAMPLE, Sample, TFHD_BASE_IS_MOOF, TRUN_COMPOSITION, TRUN_DATA_OFFSET,
+    TRUN_DURATION, TRUN_FIRST_FLAGS, TRUN_SIZE,
 };
 pub(crate) use lock::Lock;
 pub(crate) use moov::{PLACEHOLDER, PLACEHOLDER_BYTES, TRACK_ID, Track, final_moov};

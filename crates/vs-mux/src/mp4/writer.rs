@@ -223,9 +223,9 @@ impl<S: Sink> Mp4Writer<S> {
         }
         let frames = self.fragment.samples().len();
         let index = self.begun.as_ref().map_or(0, |begun| index_bound(&begun.track, &self.table, frames));
-        let parts = self.fragment.seal();
-        let data_at = self.storage.end() + parts[0].len() as u64;
-        let bytes = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        let parts = self.fragment.seal(self.storage.end());
+        let [padding, header, data] = parts.map(|part| part.len() as u64);
+        let (data_at, bytes) = (self.storage.end() + padding + header, padding + header + data);
         // On a disk that gets full, the index must not be what finds no room.
         let reserved = self.storage.reserve(bytes + index);
         let written = reserved.and_then(|()| self.storage.append("writing a fragment", &parts));

@@ -4,8 +4,8 @@
 use std::io::{Read, Seek};
 
 use crate::mp4::{
-    IoFailure, MDAT_HEADER_BYTES, SYNC_SAMPLE, Sample, TFHD_BASE_IS_MOOF, TRACK_ID, TRUN_COMPOSITION, TRUN_DATA_OFFSET,
-    TRUN_DURATION, TRUN_FIRST_FLAGS, TRUN_SIZE, limits,
+    IoFailure, MAX_PADDING, MDAT_HEADER_BYTES, SYNC_SAMPLE, Sample, TFHD_BASE_IS_MOOF, TRACK_ID, TRUN_COMPOSITION,
+    TRUN_DATA_OFFSET, TRUN_DURATION, TRUN_FIRST_FLAGS, TRUN_SIZE, limits,
 };
 use crate::read::boxes::Fields;
 use crate::read::source::Source;
@@ -20,6 +20,7 @@ const MAX_MOOF: usize = MOOF_FIXED + 12 * limits::MAX_FRAGMENT_FRAMES;
 /// A fragment whose headers are whole.
 #[derive(Debug)]
 pub(super) struct Fragment {
+    /// Where it begins, or what fills up the page before it.
     pub start: u64,
     /// Where its frames begin.
     pub data_at: u64,
@@ -35,10 +36,15 @@ impl Fragment {
     /// header of its `mdat` may lie behind the end of the file.
     pub fn read<F: Read + Seek>(source: &mut Source<F>, start: u64) -> Result<Option<Self>, IoFailure> {
         let mut head = [0; HEAD_BYTES];
-        let length = source.read_some(start, &mut head)?;
-        let mut fields = Fields(&head[..length]);
-        let (size, kind) = (fields.u32() as usize, fields.four());
-        if kind != *b"moof" || !(8..=MAX_MOOF).contains(&size) {
+        let mut length = source.read_some(start, &mut head)?;
+        let mut at = start;
+        if let (size @ 8..=MAX_PADDING, b"free") = box_header(&head[..length]) {
+            at += size;
+            length = source.read_some(at, &mut head)?;
+        }
+        let (size, kind) = box_header(&head[..length]);
+        let size = size as usize;
+        if kind != b"moof" || !(8..=MAX_MOOF).contains(&size) {
             return Ok(None);
         }
         let long;
@@ -46,7 +52,7 @@ impl Fragment {
             (&head[..size], &head[size..size + 8])
         } else {
             let mut bytes = vec![0; size + 8];
-            let length = source.read_some(start, &mut bytes)?;
+            let length = source.read_some(at, &mut bytes)?;
             if length < size {
                 return Ok(None);
             }
@@ -61,7 +67,7 @@ impl Fragment {
         if behind.len() == 8 && told != (data + u64::from(MDAT_HEADER_BYTES), *b"mdat") {
             return Ok(None);
         }
-        let data_at = start + size as u64 + u64::from(MDAT_HEADER_BYTES);
+        let data_at = at + size as u64 + u64::from(MDAT_HEADER_BYTES);
         Ok(Some(Self { start, data_at, end: data_at + data, sequence, samples }))
     }
 
@@ -85,6 +91,12 @@ impl Fragment {
         let (dts, duration) = self.last();
         dts - self.first_dts() + u64::from(duration)
     }
+}
+
+/// Size and letters of a box.
+fn box_header(bytes: &[u8]) -> (u64, &[u8; 4]) {
+    let kind = bytes.get(4..).and_then(|rest| rest.first_chunk()).unwrap_or(b"    ");
+    (Fields(bytes).u32().into(), kind)
 }
 
 /// What `fragment::write_header` wrote.
