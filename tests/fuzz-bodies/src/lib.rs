@@ -21,6 +21,7 @@ mod host;
 mod http;
 mod movie;
 mod picture;
+mod repair;
 mod script;
 pub mod seeds;
 mod socket;
@@ -31,7 +32,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("bitstream", bitstream::run),
     ("client", client::run),
     ("convert", convert::run),
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 10] = [
     ("http", http::run),
     ("movie", movie::run),
     ("picture", picture::run),
+    ("repair", repair::run),
     ("vsl_client", vsl::run),
     ("wire", wire::run),
 ];

@@ -66,6 +66,13 @@ pub fn of(target: &str) -> Vec<(&'static str, Vec<u8>)> {
             ("nv12m-second-memory", vec![5, 4, 0x41, 0, 1, 0x80]),
             ("blank", vec![3, 1]),
         ],
+        "repair" => vec![
+            ("h264-finished", movie(Codec::H264, true)),
+            ("h264-killed", movie(Codec::H264, false)),
+            ("h265-torn", cut(movie(Codec::H265, false), 10)),
+            ("h264-without-index", cut(movie(Codec::H264, true), 500)),
+            ("h264-zeros", [cut(movie(Codec::H264, false), 3), vec![0; 40]].concat()),
+        ],
         "vsl_client" => vec![
             // A frame, its lock granted, and the answer to the unlock.
             ("frame", vec![2, 0, 0x40, 3, 1, 0x41, 3, 4]),
@@ -118,6 +125,12 @@ fn convert() -> Vec<(&'static str, Vec<u8>)> {
         ("movie-unfinished", with(2, &movie(Codec::H264, false))),
         ("movie-timed", with(5, &movie(Codec::H265, true))),
     ]
+}
+
+/// A file without its end.
+fn cut(mut file: Vec<u8>, bytes: usize) -> Vec<u8> {
+    file.truncate(file.len() - bytes);
+    file
 }
 
 fn client() -> Vec<(&'static str, Vec<u8>)> {
