@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, convert, devices, info, metrics, play, receive, record, recordings, start_stream, status, stop_recording,
-    stop_stream,
+    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, start_stream, status,
+    stop_recording, stop_stream,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -27,6 +27,7 @@ Examples:
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
   vsctl play clip.mp4 --as cam9     a file as a camera
   vsctl convert clip.h264 clip.mp4  a bare stream as MP4, or back
+  vsctl repair out.mp4              finish a recording that was interrupted
 
 Exit status:
   0  done
@@ -90,6 +91,7 @@ pub enum Command {
     Recordings(recordings::Recordings),
     Play(play::Play),
     Convert(convert::Convert),
+    Repair(repair::Repair),
     StopRecording(stop_recording::StopRecording),
 }
 

@@ -20,6 +20,7 @@ mod playing;
 mod pre_event;
 mod receive;
 mod recording;
+mod repair;
 mod republish;
 mod shutdown;
 mod streams;

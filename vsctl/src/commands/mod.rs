@@ -11,6 +11,7 @@ pub mod play;
 pub mod receive;
 pub mod record;
 pub mod recordings;
+pub mod repair;
 pub mod start_stream;
 pub mod status;
 pub mod stop_recording;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Recordings(command) => command.run(&bus, output).await,
         Command::Play(command) => command.run(&bus, output).await,
         Command::Convert(command) => command.run(output).await,
+        Command::Repair(command) => command.run(output),
         Command::StopRecording(command) => command.run(&bus, output).await,
     }
 }

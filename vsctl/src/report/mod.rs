@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod play;
 pub mod receive;
 pub mod recording;
+pub mod repair;
 pub mod session;
 pub mod status;
 pub mod stream;

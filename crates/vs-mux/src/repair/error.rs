@@ -25,8 +25,8 @@ pub enum RepairError {
     /// A fragmented MP4 that another recorder wrote. In place it could only be finished with room
     /// before its first frame, which ours keep, and others do not.
     #[error(
-        "a fragmented MP4 that another recorder wrote; `ffmpeg -i FILE -c copy NEW.mp4` makes an ordinary one of what \
-         is whole in it"
+        "a fragmented MP4 that another recorder wrote; `vsctl convert FILE NEW.mp4` makes an ordinary one of what is \
+         whole in it"
     )]
     OthersFragments,
     /// A file of another program whose end is missing.
