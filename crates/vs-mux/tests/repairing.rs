@@ -323,3 +323,62 @@ fn nothing_stays_reserved() {
     repair(&reopen(&copy)).unwrap();
     assert!(blocks(&copy) < 100_000);
 }
+
+/// A disk on which old frames are holes, so that ten gigabytes cost nothing.
+struct Sparse {
+    sink: FileSink,
+    real_from: u64,
+}
+
+impl vs_mux::mp4::Sink for Sparse {
+    fn write_at(&mut self, offset: u64, parts: &mut [std::io::IoSlice<'_>]) -> std::io::Result<()> {
+        let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let headers = if offset < self.real_from { parts.len() - 1 } else { parts.len() };
+        self.sink.write_at(offset, &mut parts[..headers.max(1)])?;
+        self.sink.truncate(offset + bytes)
+    }
+
+    fn rewritable(&self) -> bool {
+        true
+    }
+
+    fn truncate(&mut self, length: u64) -> std::io::Result<()> {
+        self.sink.truncate(length)
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `cargo test --release -p vs-mux --test repairing -- --ignored --nocapture`
+#[test]
+#[ignore = "for the figures"]
+fn ten_gigabytes() {
+    const FRAME: usize = 100_000;
+    const FRAMES: i64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.mp4");
+    let clip = clip();
+    let sink = FileSink::new(File::create(&path).unwrap()).unwrap();
+    let sparse = Sparse { sink, real_from: FRAME as u64 * (FRAMES as u64 - 4000) };
+    let mut writer = Mp4Writer::new(sparse, TrackConfig::new(Codec::H264), unsynced()).unwrap();
+    let mut key = clip.units[0].data.clone();
+    key.resize(FRAME, 0x55);
+    let mut other = vec![0, 0, 1, 0x41];
+    other.resize(FRAME, 0x55);
+    for number in 0..FRAMES {
+        let keyframe = number % 30 == 0;
+        let at = number * 33_333_333;
+        let data = if keyframe { &key } else { &other };
+        let unit = vs_mux::mp4::AccessUnit { data, pts_ns: at, dts_ns: at, duration_ns: None, keyframe };
+        writer.write(&unit).unwrap();
+    }
+    drop(writer);
+    let length = std::fs::metadata(&path).unwrap().len();
+    reopen(&path).set_len(length - 12_345).unwrap();
+    let begun = std::time::Instant::now();
+    let report = repair(&reopen(&path)).unwrap();
+    println!("{length} bytes in {:?}: {report:?}", begun.elapsed());
+    assert!(report.frames >= FRAMES as u64 - 3 && report.lost.unknown_bytes == 0);
+}

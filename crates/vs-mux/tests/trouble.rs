@@ -87,6 +87,58 @@ fn no_room_for_the_index_leaves_the_fragments() {
     assert_whole(&path, &clip, 0);
 }
 
+/// A full disk refuses frames, not the index: room for that had been reserved.
+#[test]
+fn a_full_disk_leaves_an_ordinary_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.mp4");
+    let clip = h264();
+    for capacity in [8_000, 20_000, 20_001, 33_333, 40_000] {
+        let mut journal = Journal { capacity: Some(capacity), reserves: true, ..Journal::default() };
+        let (error, finished) = record_until_error(&clip, &mut journal);
+        assert!(error.to_string().contains("reserving room") && error.to_string().contains("free space"), "{error}");
+        let summary = finished.unwrap();
+        assert!(summary.progressive && summary.frames > 0 && summary.lost_frames > 0, "{summary:?}");
+        assert!(summary.bytes <= capacity && summary.bytes == journal.file().len() as u64);
+        std::fs::write(&path, journal.file()).unwrap();
+        let kept = Clip { units: clip.units[..summary.frames as usize].to_vec(), ..clip.clone() };
+        assert_whole(&path, &kept, 0);
+    }
+}
+
+/// Each write, each sync, each cut fails once, half done.
+#[test]
+fn every_step_may_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("failed.mp4");
+    let clip = Clip { units: h264().units[..25].to_vec(), ..h264() };
+    let record = |journal: &mut Journal| {
+        let options = Options { sync: Some(std::time::Duration::ZERO), ..unsynced() };
+        let mut writer = Mp4Writer::new(journal, TrackConfig::new(Codec::H264), options).unwrap();
+        let failed = clip.units.iter().find_map(|unit| writer.write(&unit.access_unit()).err());
+        (failed, writer.finish())
+    };
+    let mut journal = Journal::default();
+    record(&mut journal).1.unwrap();
+    for step in 0..journal.steps.len() {
+        let mut failing = Journal { fail_at: Some(step), ..Journal::default() };
+        let (failed, finished) = record(&mut failing);
+        let said = failed.as_ref().map(ToString::to_string).or(finished.as_ref().err().map(ToString::to_string));
+        assert!(said.is_some_and(|said| said.contains(" at byte ") && said.contains(" failed: ")), "step {step}");
+        let summary = finished.unwrap_or_else(|error| error.summary);
+        let file = failing.file();
+        let written = if summary.progressive { &["ftyp", "mdat", "moov"][..] } else { &["ftyp", "free", "moov"] };
+        if summary.frames > 0 {
+            assert!(names(&file)[..3] == *written, "step {step}: {:?}", names(&file));
+            std::fs::write(&path, &file).unwrap();
+            let probe = probe(&path);
+            assert_eq!(probe.complaints, "", "step {step}");
+            assert_eq!(probe.frames(), clip.expected(0)[..summary.frames as usize], "step {step}");
+            assert_eq!(decode_clean(&path) as u64, summary.frames, "step {step}");
+        }
+    }
+}
+
 #[test]
 fn a_disk_that_does_not_sync_stops_the_recording() {
     let clip = h264();
