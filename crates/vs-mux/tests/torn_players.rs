@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use support::disk::Disk;
-use support::{Clip, Journal, Step, Succeed, decode_clean, ffmpeg, names, probe, unsynced};
+use support::{Clip, Journal, Step, decode_clean, ffmpeg, names, probe, unsynced};
 use vs_mux::Codec;
 use vs_mux::mp4::{Mp4Writer, TrackConfig};
 use vs_mux::repair::finish;
