@@ -2,7 +2,7 @@
 //! Which access unit goes into which file.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
@@ -107,7 +107,7 @@ impl Recorder {
                     Some(coded) => self.take(&coded, units).await,
                     None => Err(self.stream_ended()),
                 },
-                () = sleep(IDLE_FLUSH) => self.idle(),
+                () = sleep(IDLE_FLUSH) => self.idle().await,
             };
             if let Err(end) = step {
                 return end;
@@ -138,9 +138,10 @@ impl Recorder {
         room.map_err(|error| End { reason: EndReason::DiskFull, error: Some(error) })
     }
 
-    fn idle(&mut self) -> Result<(), End> {
-        if let Some(movie) = &mut self.movie {
-            movie.flush()?;
+    async fn idle(&mut self) -> Result<(), End> {
+        match self.movie.as_mut().map_or(Ok(()), Movie::flush) {
+            Err(error) if wants_another_file(&error) => self.leave(SystemTime::now(), error).await?,
+            flushed => flushed?,
         }
         if self.is_over() { Err(EndReason::Limit.into()) } else { Ok(()) }
     }
@@ -183,7 +184,7 @@ impl Recorder {
                     self.ask_for_keyframe(units);
                     break;
                 }
-                Err(error) if wants_another_file(&error) => self.leave(unit, error).await?,
+                Err(error) if wants_another_file(&error) => self.leave(wall_clock(unit), error).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -218,10 +219,10 @@ impl Recorder {
         Ok(())
     }
 
-    /// Ends the file that can take no more, for what `error` says.
-    async fn leave(&mut self, unit: &AccessUnit, error: WriteError) -> Result<(), End> {
+    /// Ends the file that can take no more, for what `error` says. Whoever comes with a keyframe begins the next one.
+    async fn leave(&mut self, begins: SystemTime, error: WriteError) -> Result<(), End> {
         if self.movie.as_ref().is_some_and(|movie| movie.counts().frames > 0) {
-            self.spare = self.files.next(wall_clock(unit))?;
+            self.spare = self.files.next(begins)?;
         }
         if self.spare.is_none() {
             let format = matches!(error, WriteError::ParameterSetsChanged);
@@ -232,6 +233,7 @@ impl Recorder {
             self.settle(finished);
         }
         self.close();
+        self.asked = false;
         Ok(())
     }
 
