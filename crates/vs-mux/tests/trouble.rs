@@ -93,7 +93,7 @@ fn a_full_disk_leaves_an_ordinary_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("full.mp4");
     let clip = h264();
-    for capacity in [8_000, 20_000, 20_001, 33_333, 40_000] {
+    for capacity in [15_000, 20_000, 20_001, 33_333, 40_000] {
         let mut journal = Journal { capacity: Some(capacity), reserves: true, ..Journal::default() };
         let (error, finished) = record_until_error(&clip, &mut journal);
         assert!(error.to_string().contains("reserving room") && error.to_string().contains("free space"), "{error}");
