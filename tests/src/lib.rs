@@ -12,7 +12,8 @@
 //!
 //! * [`rig`], [`daemon`], [`bus`], [`process`], [`binaries`]: what is started, and how
 //! * [`vsctl`], [`client`]: the user's hands
-//! * [`peer`]: a client that may say anything; [`witness`]: one that notices everything
+//! * [`peer`]: a client that may say anything; [`witness`]: one that notices everything;
+//!   [`diary`]: one that writes down when frames were taken
 //! * [`inspector`]: honest clients of every kind that look at frames twice; [`mischief`]: what
 //!   others do meanwhile; [`losses`]: what a driver lost
 //! * [`video`]: what others' players say; [`contract`]: what the interfaces promise;
@@ -26,6 +27,7 @@ pub mod bus;
 pub mod client;
 pub mod contract;
 pub mod daemon;
+pub mod diary;
 pub mod inspector;
 pub mod losses;
 pub mod mischief;
@@ -38,6 +40,7 @@ pub mod vsctl;
 pub mod wait;
 pub mod witness;
 
+pub use diary::Diary;
 pub use inspector::Inspector;
 pub use peer::Peer;
 pub use process::Process;

@@ -8,5 +8,6 @@
 
 mod attack;
 mod deaths;
+mod recorders;
 mod stage;
 mod whole;
