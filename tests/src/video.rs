@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use vs_frame::{Format, FourCc, PlaneView, Rate};
-use vs_pattern::Pattern;
+use vs_pattern::{Pattern, ReadError, Stamp};
 
 /// What `ffprobe` says of the video in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,15 +73,33 @@ pub fn decodes(file: &Path) {
 /// If a picture cannot be read.
 #[must_use]
 pub fn serials(file: &Path) -> Vec<u64> {
+    stamps(file).into_iter().map(|stamp| stamp.serial).collect()
+}
+
+/// The same with the times of the frames.
+///
+/// # Panics
+/// If a picture cannot be read.
+#[must_use]
+pub fn stamps(file: &Path) -> Vec<Stamp> {
     let Probe { size: (width, height), .. } = probe(file);
     let (width, height) = (width as u32, height as u32);
     let arguments = ["-nostdin", "-v", "error", "-xerror", "-i"];
     let decoded =
         run("ffmpeg", &arguments, file, &["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+    let pictures = decoded.stdout.chunks(width as usize * height as usize).enumerate();
+    pictures
+        .map(|(index, data)| read(data, width, height).unwrap_or_else(|error| panic!("picture {index}: {error}")))
+        .collect()
+}
+
+/// Reads the barcode of a picture of which there is the luma, or any of its primaries.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read(luma: &[u8], width: u32, height: u32) -> Result<Stamp, ReadError> {
     // A decoder's luma is all that the barcode needs.
     let pattern = Pattern::new(&Format::packed(FourCc::YUV420, width, height, Rate::fps(30)).unwrap()).unwrap();
     let (stride, rows) = (width as usize, height as usize);
-    let read = |data| pattern.read(&[PlaneView { data, stride, row_bytes: stride, rows }][..]);
-    let pictures = decoded.stdout.chunks(stride * rows).enumerate();
-    pictures.map(|(index, data)| read(data).unwrap_or_else(|error| panic!("picture {index}: {error}")).serial).collect()
+    pattern.read(&[PlaneView { data: luma, stride, row_bytes: stride, rows }][..])
 }

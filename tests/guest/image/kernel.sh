@@ -7,8 +7,8 @@
 set -eu
 export LC_ALL=C PATH=/usr/sbin:/usr/bin
 
-# What the shares and the random generator need, and the drivers the tests ask for.
-modules="9p 9pnet_virtio virtio-rng vivid vicodec vim2m"
+# What the shares, the disk and the random generator need, and the drivers the tests ask for.
+modules="9p 9pnet_virtio virtio-blk ext4 virtio-rng vivid vicodec vim2m"
 
 release=$(ls /usr/lib/modules)
 media=drivers/media
