@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test guest-test lint bench fuzz soak
+.PHONY: help demo build test guest-test players lint bench fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ guest-test: ## run the tests against real kernel drivers, in a virtual machine
 	scripts/setup build test guest
 	tests/guest/test
 
+players: ## let a browser and GStreamer play recordings and seek in them (downloads a browser)
+	scripts/setup build test players
+	$(CARGO) build --package videostreamd --package vsctl
+	$(CARGO) test --package system-tests --test players -- --nocapture
+
 lint: ## check format, clippy, documentation, scripts and licence lines
 	scripts/setup build lint
 	$(CARGO) fmt --all --check
@@ -45,7 +50,7 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS each (60)
 	scripts/setup build fuzz
 	scripts/fuzz
 
-soak: ## attack the daemon for some minutes: 10,000 kills, 1,000,000 frames looked at
+soak: ## attack the daemon for some minutes: 10,000 clients and 200 recorders killed, 1,000,000 frames looked at
 	scripts/setup build test
-	$(CARGO) build --release --package videostreamd
+	$(CARGO) build --release --package videostreamd --package vsctl
 	VIDEOSTREAM_SOAK=1 $(CARGO) test --release --package system-tests --test chaos -- --nocapture

@@ -59,12 +59,45 @@ pub fn times(file: &Path) -> Vec<f64> {
     answer.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect()
 }
 
+/// A frame as it lies in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    /// When it is shown, in ticks of the file's clock.
+    pub pts: u64,
+    /// How long, in the same ticks; 0 where `ffprobe` does not say, as of fragments.
+    pub duration: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Decoding can begin here.
+    pub keyframe: bool,
+}
+
+/// The frames of a file in the order in which they lie there, as `ffprobe` lists them.
+///
+/// # Panics
+/// If it does not like the file.
+#[must_use]
+pub fn packets(file: &Path) -> Vec<Packet> {
+    let arguments =
+        ["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts,duration,size,flags", "-of", "json"];
+    let answer: Value = serde_json::from_slice(&run("ffprobe", &arguments, file, &[]).stdout).unwrap();
+    let packet = |packet: &Value| Packet {
+        pts: packet["pts"].as_u64().unwrap(),
+        duration: packet["duration"].as_u64().unwrap_or(0),
+        size: packet["size"].as_str().unwrap().parse().unwrap(),
+        keyframe: packet["flags"].as_str().unwrap().starts_with('K'),
+    };
+    answer["packets"].as_array().unwrap().iter().map(packet).collect()
+}
+
 /// Lets `ffmpeg` decode the whole file and complain about anything.
 ///
 /// # Panics
 /// If it complains.
 pub fn decodes(file: &Path) {
-    run("ffmpeg", &["-nostdin", "-v", "error", "-xerror", "-i"], file, &["-f", "null", "-"]);
+    // Passed through: what a constant rate would make of a gap is no concern of the file's.
+    let arguments = ["-nostdin", "-v", "warning", "-xerror", "-i"];
+    run("ffmpeg", &arguments, file, &["-fps_mode", "passthrough", "-f", "null", "-"]);
 }
 
 /// Serials of the test pattern in a file, read from the barcodes of the decoded pictures.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod absent;
+mod as_delivered;
 mod codec_sessions;
 mod coded;
 mod converted;
