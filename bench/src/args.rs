@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
 use crate::role::Role;
@@ -50,6 +51,8 @@ pub enum Bench {
     Crowd,
     /// 1080p through an encoder of the daemon
     Encode,
+    /// Access units into a file
+    Recorder,
     /// Memory of the daemon, idle and for each client
     Memory,
 }
@@ -71,6 +74,13 @@ impl Args {
     /// Whether a benchmark is to be run.
     pub fn wants(&self, bench: Bench) -> bool {
         self.only.is_empty() || self.only.contains(&bench)
+    }
+
+    /// Where the figures go, which is on a disk, as a temporary folder often is not. Made if it is not there.
+    pub fn folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.json.parent().map_or_else(PathBuf::new, Path::to_owned);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
     }
 
     /// Bursts of a second and a half are long beside a scheduler's moods, and short enough

@@ -14,6 +14,7 @@
 //! | `size` | `latency` for 3840×2160 | `latency` for 320×240 |
 //! | `bad` | `latency` for honest clients beside bad ones | the same without the bad ones |
 //! | `encode` | an encoder of the real daemon, opened over D-Bus | the library's own encoder, with the same pictures and settings |
+//! | `recorder` | the recorder's file writer | plain `write` and `fdatasync` of as many bytes in the same sizes |
 //! | `rates` | processor time of the sender of `latency` at 30, 60 and 240 fps | that of the bare sender |
 //!
 //! Two have no limit to be compared with: `crowd` counts what a thousand clients miss, and
@@ -33,6 +34,7 @@ mod lock;
 mod memory;
 mod pacer;
 mod rates;
+mod recorder;
 mod report;
 mod role;
 mod side;
@@ -100,6 +102,11 @@ fn main() -> anyhow::Result<()> {
         let scene = encode::run(&plan)?;
         println!("{scene}");
         report.encode(scene);
+    }
+    if args.wants(Bench::Recorder) {
+        let scene = recorder::run(&plan, &args.folder()?)?;
+        println!("{scene}");
+        report.recorder(scene);
     }
     println!("{report}");
     report.write(&args.json)

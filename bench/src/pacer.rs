@@ -115,7 +115,7 @@ impl Burst {
 }
 
 /// Processor time of this thread, in ns.
-fn thread_cpu_ns() -> u64 {
+pub fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec.cast_unsigned() * NS_PER_SEC + time.tv_nsec.cast_unsigned()
 }

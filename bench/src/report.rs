@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Plan;
 use crate::stats::Summary;
-use crate::{bad, crowd, encode, latency, lock, memory, rates, size};
+use crate::{bad, crowd, encode, latency, lock, memory, rates, recorder, size};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -61,6 +61,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     encode: Option<encode::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    recorder: Option<recorder::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<crowd::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<memory::Scene>,
@@ -80,6 +82,7 @@ impl Report {
             bad: None,
             rates: None,
             encode: None,
+            recorder: None,
             crowd: None,
             memory: None,
         }
@@ -118,6 +121,12 @@ impl Report {
     pub fn encode(&mut self, scene: encode::Scene) {
         self.ratio("encode_fps_over_bare".into(), scene.daemon_over_bare);
         self.encode = Some(scene);
+    }
+
+    pub fn recorder(&mut self, scene: recorder::Scene) {
+        self.ratio("recorder_mb_s_over_plain".into(), scene.speed_over_plain);
+        self.ratio("plain_cpu_over_recorder".into(), scene.plain_cpu_over_writer);
+        self.recorder = Some(scene);
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {

@@ -50,9 +50,9 @@ always-on = true
 CONFIG
 start_bus
 start_daemon --config config.toml
+diary sockets/cam0 >&3 &
 vsctl record cam0 "disk/$BOOT.mp4" --detach || fail "no recording"
-{
-    echo cut
-    exec diary sockets/cam0
-} >&3
+# From here on each frame is one that was to be recorded.
+printf 'recording\ncut\n' >&3
+wait $!
 fail "the diary ended"

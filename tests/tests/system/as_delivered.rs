@@ -130,7 +130,9 @@ fn an_unfinished_file_has_the_frames_of_the_stream() {
 
     let boxes = Boxes::read(&path);
     assert_eq!(boxes.kinds[..3], ["ftyp", "free", "moov"]);
-    assert!(boxes.kinds[3..].chunks(2).all(|pair| pair == ["moof", "mdat"]), "{:?}", boxes.kinds);
+    // What fills up a page may stand between them.
+    let fragments: Vec<_> = boxes.kinds[3..].iter().filter(|kind| *kind != "free").collect();
+    assert!(fragments.chunks(2).all(|pair| pair == ["moof", "mdat"]), "{:?}", boxes.kinds);
     let runs = boxes.fragments.iter().flat_map(|fragment| &fragment.traf);
     let mut samples = Vec::new();
     for run in runs {
