@@ -112,6 +112,7 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
             None => None,
         };
         control.start_always_on().await;
+        control.start_policies();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), bus = %address, "ready");
         notify(&[sd_notify::NotifyState::Ready]);
         let lost = tokio::select! {

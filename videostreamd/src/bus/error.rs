@@ -14,6 +14,7 @@ pub(super) enum Error {
     #[zbus(error)]
     ZBus(zbus::Error),
     NoSuchStream(String),
+    NoSuchRecording(String),
     NoSuchDevice(String),
     NotRunning(String),
     BadOption(String),
@@ -30,6 +31,7 @@ impl From<ControlError> for Error {
         let text = error.to_string();
         match error {
             ControlError::NoSuchStream { .. } => Self::NoSuchStream(text),
+            ControlError::NoSuchRecording { .. } => Self::NoSuchRecording(text),
             ControlError::NoSuchControl(_) => Self::NoSuchControl(text),
             ControlError::BadControl(_) => Self::BadControl(text),
             ControlError::DeviceGone(_) | ControlError::NoSuchDevice { .. } => Self::NoSuchDevice(text),

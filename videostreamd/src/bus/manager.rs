@@ -16,7 +16,7 @@ use super::options::{self, Options};
 use super::recording::Caller;
 use super::tasks::Tasks;
 use super::{path, playback, recording};
-use crate::control::Control;
+use crate::control::{Control, PolicyEntry, PolicyState};
 use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
 use crate::recording::passed;
@@ -61,6 +61,25 @@ impl Manager {
         let (number, record) = self.control.record(&stream, Box::new(files), call.options).await?;
         let owner = header.sender().filter(|_| !call.detach).map(|sender| sender.to_owned());
         Ok(recording::publish(connection, &self.tasks, &self.control, number, record, Caller { supply, owner }).await?)
+    }
+
+    #[zbus(out_args("recording"))]
+    async fn start_recording(
+        &self,
+        name: String,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<OwnedObjectPath, Error> {
+        Options::new(options).finish("StartRecording knows none")?;
+        let number = self.control.start_policy(&name).await?;
+        let gone = || Error::Failed(format!("recording '{name}' began and has ended already"));
+        let record = self.control.recording(number).ok_or_else(gone)?;
+        Ok(recording::publish(connection, &self.tasks, &self.control, number, record, None).await?)
+    }
+
+    async fn stop_recording(&self, name: String, options: Dict) -> Result<(), Error> {
+        Options::new(options).finish("StopRecording knows none")?;
+        Ok(self.control.stop_policy(&name).await?)
     }
 
     #[zbus(out_args("socket", "info"))]
@@ -120,6 +139,11 @@ impl Manager {
         self.control.codec_sessions().list().iter().map(codec::snapshot).collect()
     }
 
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn policies(&self) -> Vec<Dict> {
+        self.control.policies().iter().map(|entry| policy(entry)).collect()
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
@@ -134,6 +158,24 @@ impl Manager {
     fn epoch(&self) -> u64 {
         self.control.epoch()
     }
+}
+
+fn policy(entry: &PolicyEntry) -> Dict {
+    let status = entry.status();
+    let path = entry.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let mut policy = dict([
+        ("name", Value::from(entry.policy.name.clone())),
+        ("stream", Value::from(entry.policy.stream.clone())),
+        ("directory", Value::from(path)),
+        ("state", Value::from(status.state.name())),
+        ("text", Value::from(status.text)),
+        ("files", Value::from(status.files)),
+        ("bytes", Value::from(status.bytes)),
+    ]);
+    if let PolicyState::Recording(number) = status.state {
+        policy.extend(dict([("recording", Value::from(number))]));
+    }
+    policy
 }
 
 fn finding(finding: &Finding) -> Dict {

@@ -10,7 +10,7 @@ use zbus::Connection;
 use super::controls::{self, Controls};
 use super::device::{self, Device};
 use super::stream::{self, Stream};
-use super::{Tasks, path};
+use super::{Tasks, path, recording};
 use crate::control::{Changed, Control};
 
 /// Keeps the bus in step with what there is.
@@ -27,6 +27,7 @@ pub(super) fn follow(
             let _ = match &changed {
                 Changed::Device(name) => look_at_device(&connection, &inner, &control, name).await,
                 Changed::Stream(name) => look_at_stream(&connection, &inner, &control, name).await,
+                Changed::Recording(number) => look_at_recording(&connection, &inner, &control, *number).await,
             };
         }
     });
@@ -49,6 +50,19 @@ async fn look_at_device(
         return controls::publish(connection, tasks, control, name).await;
     }
     device::announce(&server.interface(&path).await?).await
+}
+
+/// A recording that the daemon has begun itself.
+async fn look_at_recording(
+    connection: &Connection,
+    tasks: &Tasks,
+    control: &Arc<Control>,
+    number: u64,
+) -> zbus::Result<()> {
+    if let Some(found) = control.recording(number) {
+        recording::publish(connection, tasks, control, number, found, None).await?;
+    }
+    Ok(())
 }
 
 async fn look_at_stream(

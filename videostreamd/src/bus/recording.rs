@@ -56,7 +56,10 @@ pub(super) async fn publish(
     let server = connection.object_server();
     let (all_told, told) = watch::channel(false);
     let (supply, owner) = caller.into().map_or((None, None), |caller| (Some(caller.supply), caller.owner));
-    server.at(&path, Object { recording: Arc::clone(&recording), supply, told }).await?;
+    if !server.at(&path, Object { recording: Arc::clone(&recording), supply, told }).await? {
+        // Who is told of it and who has started it may both want to see it.
+        return Ok(path);
+    }
     let object = server.interface::<_, Object>(&path).await?;
     if let Some(owner) = owner {
         let (connection, recording) = (connection.clone(), Arc::clone(&recording));

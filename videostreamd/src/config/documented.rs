@@ -15,6 +15,7 @@ use super::{
 };
 use crate::bus::Address;
 use crate::devices::Match;
+use crate::recording::policy::config::Section;
 use crate::stream::spec::{SourceSpec, StreamSpec};
 
 const DOCUMENTED: &str = include_str!("../../../config/videostreamd.toml");
@@ -71,12 +72,13 @@ fn keys<T: Deserialize<'static>>() -> &'static [&'static str] {
 fn as_it_lies_it_changes_nothing() {
     let loaded = load(DOCUMENTED);
     assert!(loaded.streams.is_empty());
-    let Config { daemon, defaults, metrics, device, stream } = loaded.config;
+    let Config { daemon, defaults, metrics, device, stream, recording } = loaded.config;
     assert_eq!(format!("{daemon:?}"), format!("{:?}", Daemon::default()));
     assert_eq!(format!("{defaults:?}"), format!("{:?}", Publication::default()));
     assert!(metrics.listen.is_none());
     assert!(device.is_empty());
     assert!(stream.is_empty());
+    assert!(recording.is_empty());
 }
 
 #[test]
@@ -105,6 +107,11 @@ fn every_option_is_there() {
     }
     for key in keys::<Device>() {
         assert!(devices.values().any(|device| device.get(key).is_some()), "no [device.NAME] explains {key}");
+    }
+    let recordings = documented["recording"].as_table().unwrap();
+    for key in keys::<Section>() {
+        let explained = recordings.values().any(|recording| recording.get(key).is_some());
+        assert!(explained, "no [recording.NAME] explains {key}");
     }
     let streams = documented["stream"].as_table().unwrap();
     for key in keys::<Stream>() {

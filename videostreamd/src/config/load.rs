@@ -16,6 +16,8 @@ use vs_ipc::vsl::wire::LOCKS_MAX;
 
 use super::{Config, DEFAULT_LOCKS, DEFAULT_SOCKET_DIR, Device, Publication, SocketName, Stream};
 use crate::devices::Match;
+use crate::recording::policy::Policy;
+use crate::recording::policy::config::Section;
 use crate::rendition::{Coding, Pre, Wishes};
 use crate::stream::file::{Clip, FileSpec};
 use crate::stream::spec::{Shape, SourceSpec, StreamSpec};
@@ -73,6 +75,8 @@ pub struct Loaded {
     pub config: Config,
     /// The streams of the file, complete with defaults.
     pub streams: Vec<StreamSpec>,
+    /// What the daemon records by itself, complete with defaults.
+    pub recordings: Vec<Policy>,
 }
 
 impl Loaded {
@@ -142,7 +146,41 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
             .and_then(|()| check(name, stream.get_ref(), &config.defaults, &socket_dir));
         streams.push(checked.map_err(|message| source.wrong(Some(stream.span()), message))?);
     }
-    Ok(Loaded { config, streams })
+    let mut recordings: Vec<Policy> = Vec::new();
+    for (name, section) in &config.recording {
+        let checked = section.get_ref().policy(name).and_then(|policy| {
+            check_recording(&policy, section.get_ref(), &config.stream)?;
+            recordings.iter().try_for_each(|other| check_directories(&policy, other))?;
+            Ok(policy)
+        });
+        recordings.push(checked.map_err(|message| source.wrong(Some(section.span()), message))?);
+    }
+    Ok(Loaded { config, streams, recordings })
+}
+
+/// What is coded already is recorded as it is. A stream that is not in the file may be that of a camera.
+fn check_recording(policy: &Policy, section: &Section, streams: &Streams) -> Result<(), String> {
+    let Policy { name, stream, .. } = policy;
+    let recorded = streams.get(stream.as_str()).map(Spanned::get_ref);
+    if section.says_of_encoder() && recorded.is_some_and(is_coded) {
+        return Err(format!(
+            "recording '{name}': '{stream}' is coded already, and recorded as it is: leave out codec, bitrate and the \
+             like, or record the stream that it is made from"
+        ));
+    }
+    Ok(())
+}
+
+/// Each tells its files by their names, so none may find those of another one.
+fn check_directories(policy: &Policy, other: &Policy) -> Result<(), String> {
+    let (Some(mine), Some(others)) = (&policy.directory, &other.directory) else { return Ok(()) };
+    if mine.starts_with(others) || others.starts_with(mine) {
+        return Err(format!(
+            "recording '{}' would lie within the directory of '{}', or the other way round: give each one of its own",
+            policy.name, other.name
+        ));
+    }
+    Ok(())
 }
 
 fn check_device(name: &SocketName, device: &Device) -> Result<(), String> {
@@ -330,7 +368,6 @@ fn check_made(name: &SocketName, stream: &Stream, streams: &Streams) -> Result<(
             "stream '{name}': vsl is for pictures of a camera or pattern; leave it out, or set it for '{from}'"
         ));
     }
-    let is_coded = |stream: &Stream| stream.from.is_some() && stream.format.is_none() && stream.size.is_none();
     if streams.get(from).is_some_and(|from| is_coded(from.get_ref())) {
         return Err(format!("stream '{name}': '{from}' is coded itself: name a stream of pictures in from"));
     }
@@ -338,6 +375,10 @@ fn check_made(name: &SocketName, stream: &Stream, streams: &Streams) -> Result<(
         return Err(format!("stream '{name}' would be made from itself: name another stream in from"));
     }
     if converted { Ok(()) } else { check_codec(name, stream) }
+}
+
+fn is_coded(stream: &Stream) -> bool {
+    stream.from.is_some() && stream.format.is_none() && stream.size.is_none()
 }
 
 /// Whether one comes back to `name` when following what a stream is made from.

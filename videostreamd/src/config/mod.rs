@@ -25,6 +25,7 @@ use vs_ipc::host::HostOptions;
 use crate::bus::Address;
 use crate::devices::Match;
 use crate::metrics::Listen;
+use crate::recording::policy::config::Section as Recording;
 use crate::rendition::RateMode;
 use crate::stream::file::Pace;
 use crate::stream::spec::SourceSpec;
@@ -51,6 +52,9 @@ pub struct Config {
     /// The streams.
     #[serde(default)]
     pub stream: BTreeMap<SocketName, Spanned<Stream>>,
+    /// What the daemon records by itself.
+    #[serde(default)]
+    pub recording: BTreeMap<SocketName, Spanned<Recording>>,
 }
 
 /// `[daemon]`

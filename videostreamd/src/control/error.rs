@@ -16,6 +16,14 @@ pub enum ControlError {
         /// What there is.
         known: String,
     },
+    /// The configuration has no recording of that name.
+    #[error("there is no recording '{name}': {known}")]
+    NoSuchRecording {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// The stream's camera is not there.
     #[error("stream '{stream}' shows the camera '{device}', which is not there: {known}")]
     NoSuchDevice {

@@ -9,6 +9,7 @@ mod error;
 mod made;
 mod plan;
 mod playing;
+mod policies;
 mod recordings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub use self::error::ControlError;
 use self::error::{list, open_error};
 use self::plan::OnFailure;
 pub use self::playing::{PlayOptions, Playing};
+use self::policies::Policies;
+pub use self::policies::{PolicyEntry, PolicyState};
 use crate::codec_session::{Limits, Sessions};
 use crate::codecs::Codecs;
 use crate::config::load::Loaded;
@@ -63,6 +66,7 @@ pub struct Control {
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
     /// Never given twice: a late word about an old recording must not hit a new one.
     next_recording: AtomicU64,
+    policies: Policies,
 }
 
 /// What is to be looked at again: it has come, gone or changed.
@@ -72,6 +76,8 @@ pub enum Changed {
     Device(String),
     /// The stream of this name.
     Stream(String),
+    /// The recording of this number, which the daemon has begun itself.
+    Recording(u64),
 }
 
 impl Control {
@@ -98,6 +104,7 @@ impl Control {
             _ => None,
         });
         let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
+        let policies = Policies::new(&loaded.recordings, state_dir.as_deref());
         let controls = ControlBook::new(state_dir);
         let codecs = Arc::new(Codecs::new(Arc::clone(&devices), limits));
         Self {
@@ -116,6 +123,7 @@ impl Control {
             directory: Directory::default(),
             recordings: Mutex::default(),
             next_recording: AtomicU64::new(1),
+            policies,
         }
     }
 
@@ -398,6 +406,7 @@ impl Control {
 
     /// Ends everything: streams, their clients, their recordings.
     pub async fn shut_down(&self) {
+        self.close_policies();
         self.codec_sessions.shut_down().await;
         let stops = self.streams().into_iter().map(async |entry| {
             if let Err(error) = self.stop(&entry, GoodbyeReason::Shutdown, "the daemon shuts down", false).await {
@@ -405,5 +414,6 @@ impl Control {
             }
         });
         join_all(stops).await;
+        self.end_policies().await;
     }
 }

@@ -110,6 +110,11 @@ impl Control {
         Ok((self.stream(from)?, coding))
     }
 
+    /// The recording of this number, running or just ended.
+    pub fn recording(&self, number: u64) -> Option<Arc<Recording>> {
+        self.lock_recordings().get(&number).cloned()
+    }
+
     /// Forgets a recording that has ended.
     pub fn forget_recording(&self, number: u64) {
         self.lock_recordings().remove(&number);

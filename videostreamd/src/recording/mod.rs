@@ -8,6 +8,7 @@ mod closing;
 mod end;
 mod files;
 mod movie;
+pub mod policy;
 mod progress;
 mod recorder;
 mod segment;
@@ -26,7 +27,7 @@ use crate::stream::StreamHandle;
 
 pub use self::files::{Files, Part, Supply, SupplyError, passed};
 pub use self::progress::{Counts, Entry, Ledger};
-pub use self::segment::Segment;
+pub use self::segment::{Segment, parse_bytes};
 
 /// How long the first picture may take before a recording is said to have failed: a camera
 /// that must start up and find its exposure needs a second or two.
