@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, start_stream, status,
-    stop_recording, stop_stream,
+    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, start_recording,
+    start_stream, status, stop_recording, stop_stream,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -92,6 +92,7 @@ pub enum Command {
     Play(play::Play),
     Convert(convert::Convert),
     Repair(repair::Repair),
+    StartRecording(start_recording::StartRecording),
     StopRecording(stop_recording::StopRecording),
 }
 

@@ -58,6 +58,7 @@ impl Exit {
             if let Some(error) = cause.downcast_ref::<CallError>() {
                 let exit = match error {
                     CallError::NoSuchStream(_)
+                    | CallError::NoSuchRecording(_)
                     | CallError::NoSuchDevice(_)
                     | CallError::NoSuchControl(_)
                     | CallError::NoSuchObject(_) => Self::NotFound,

@@ -75,6 +75,9 @@ pub enum CallError {
     /// There is no stream of this name.
     #[error("{0}")]
     NoSuchStream(String),
+    /// The configuration has no recording of this name.
+    #[error("{0}")]
+    NoSuchRecording(String),
     /// There is no device of this name.
     #[error("{0}")]
     NoSuchDevice(String),
@@ -122,6 +125,7 @@ impl CallError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NoSuchStream(_) => "NoSuchStream",
+            Self::NoSuchRecording(_) => "NoSuchRecording",
             Self::NoSuchDevice(_) => "NoSuchDevice",
             Self::NoSuchObject(_) => "NoSuchObject",
             Self::NotRunning(_) => "NotRunning",
@@ -151,6 +155,7 @@ impl CallError {
         }
         match name.strip_prefix(SERVICE)?.strip_prefix(".Error.")? {
             "NoSuchStream" => Some(Self::NoSuchStream(text)),
+            "NoSuchRecording" => Some(Self::NoSuchRecording(text)),
             "NoSuchDevice" => Some(Self::NoSuchDevice(text)),
             "NotRunning" => Some(Self::NotRunning(text)),
             "NoSuchControl" => Some(Self::NoSuchControl(text)),
@@ -207,6 +212,7 @@ mod tests {
         let error = |name: &str| CallError::from_name(name, "why".to_owned()).map(|error| error.name());
         for name in [
             "NoSuchStream",
+            "NoSuchRecording",
             "NoSuchDevice",
             "NoSuchControl",
             "BadControl",

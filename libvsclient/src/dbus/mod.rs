@@ -43,8 +43,8 @@ pub use error::{CallError, ConnectError};
 pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
 pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
-    Objects, Past, PlaneInfo, PlaybackEnd, PlaybackProgress, Progress, RecordedFile, RecordingInfo, StreamFormat,
-    StreamInfo, Summary,
+    Objects, Past, PlaneInfo, PlaybackEnd, PlaybackProgress, PolicyInfo, Progress, RecordedFile, RecordingInfo,
+    StreamFormat, StreamInfo, Summary,
 };
 pub use options::{
     AddFileOptions, CodingOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions,

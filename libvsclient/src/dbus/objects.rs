@@ -10,6 +10,26 @@ use super::dict::dicts;
 use super::names::recording_number;
 
 dicts! {
+    /// A recording of the configuration, running or not.
+    PolicyInfo "kebab-case" {
+        /// Its name.
+        name: String,
+        /// The stream that it records.
+        stream: String,
+        /// Where its files are; empty if nobody has said.
+        directory: String,
+        /// `recording`, `waiting` or `stopped`.
+        state: String,
+        /// What it waits for.
+        text: String,
+        /// Number of its recording; 0 if it does not record.
+        recording: u64,
+        /// Finished files.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+    }
+
     /// The properties of the manager.
     ManagerInfo "PascalCase" {
         /// Version of the daemon.

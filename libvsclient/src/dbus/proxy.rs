@@ -12,7 +12,7 @@ use super::options::{
 };
 use super::{
     ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Past, PlaybackEnd,
-    PlaybackProgress, Progress, RecordedFile, StreamFormat, Summary,
+    PlaybackProgress, PolicyInfo, Progress, RecordedFile, StreamFormat, Summary,
 };
 
 /// The daemon as a whole.
@@ -34,6 +34,16 @@ pub trait Manager {
     /// Records a stream that is running or idle into a file opened for reading and writing, and
     /// answers when recording has begun, with the recording's object.
     fn record(&self, stream: &str, file: Fd<'_>, options: &RecordOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// Starts a recording of the configuration, which then runs until it is stopped; its object when it has begun.
+    fn start_recording(&self, name: &str, options: &NoOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// Ends a recording of the configuration until it is started. Answers when its file is complete.
+    fn stop_recording(&self, name: &str, options: &NoOptions) -> zbus::Result<()>;
+
+    /// The recordings of the configuration, running or not.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn policies(&self) -> zbus::Result<Vec<PolicyInfo>>;
 
     /// Opens an encoder for the caller; its socket, and what was opened. `codec::Encoder` (feature
     /// `codec`) is what one uses it with.

@@ -18,6 +18,7 @@ mod made;
 mod metrics;
 mod on_demand;
 mod playing;
+mod policy;
 mod pre_event;
 mod receive;
 mod recording;

@@ -122,6 +122,17 @@ fn every_option_is_there() {
 
 #[test]
 fn the_defaults_that_it_names_are_the_defaults() {
+    let recording = |text: &str, name: &str| {
+        let found = load(text).recordings.into_iter().find(|recording| recording.name == name);
+        found.unwrap_or_else(|| panic!("no recording {name}"))
+    };
+    let unasked = recording("[recording.garage]\nstream = \"door\"\n", "garage");
+    let described = recording(&switched_on(), "garage");
+    assert_eq!((described.enabled, described.rules.pattern), (unasked.enabled, unasked.rules.pattern));
+    assert_eq!(described.options.segment, unasked.options.segment);
+    let built_in = vs_mux::mp4::Options::default();
+    assert_eq!((described.options.fragment, described.options.sync), (Some(built_in.fragment), built_in.sync));
+
     let Config { daemon, defaults, .. } = load(&switched_on()).config;
     assert_eq!(daemon.bus.map(|bus| bus.0), Some(Address::System));
     assert_eq!(daemon.socket_dir.as_deref(), Some(Path::new(DEFAULT_SOCKET_DIR)));

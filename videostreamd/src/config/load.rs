@@ -499,6 +499,7 @@ pub(super) fn read_text(text: &str) -> Result<Loaded, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Segment;
     use crate::stream::file::Pace;
 
     #[test]
@@ -510,6 +511,23 @@ mod tests {
         };
         assert_eq!(loaded.streams[0].source, file("/c.mp4", true, Pace::Free, Backend::Only(BackendKind::Software)));
         assert_eq!(loaded.streams[1].source, file("/d.mp4", false, Pace::Realtime, Backend::Auto));
+    }
+
+    #[test]
+    fn a_recording_has_what_it_says_and_defaults() {
+        let text = "[recording.a]\nstream = \"cam0\"\n[recording.b]\nstream = \"cam0\"\nkeep = [\"20G\", \"7d\"]\n\
+                    segment = \"100M\"\nenabled = false\ndirectory = \"/d\"\nname = \"%F/%T.mp4\"\nsync = \"5s\"\n";
+        let loaded = read_text(text).unwrap();
+        let [a, b] = &loaded.recordings[..] else { panic!("{loaded:?}") };
+        assert!(a.enabled && !b.enabled);
+        let paths = [a, b].map(|policy| policy.path(Some(Path::new("/s"))).unwrap());
+        assert_eq!(paths, [Path::new("/s/recordings/a"), Path::new("/d")]);
+        assert_eq!((a.path(None), b.path(None)), (None, Some("/d".into())));
+        assert_eq!(a.rules.pattern.to_string(), "%Y-%m-%d/a-%H%M%S");
+        assert_eq!((b.rules.keep.bytes, b.rules.keep.time_ns), (Some(20_000_000_000), Some(604_800_000_000_000)));
+        assert_eq!(a.options.segment, Some(Segment::Time(300_000_000_000)));
+        assert_eq!((b.options.segment, b.options.name.as_str()), (Some(Segment::Bytes(100_000_000)), "b"));
+        assert_eq!(b.options.sync, Some(std::time::Duration::from_secs(5)));
     }
 
     #[test]
@@ -600,6 +618,27 @@ mod tests {
             ("[stream.a]\npattern = \"bars\"\nlease = \"fast\"\n", "v.toml:3:9: 'fast' is not a length of time"),
             ("[stream.a]\npattern = \"bars\"\nformat = \"H264\"\n", "no test pattern in H264"),
             ("[stream.a\n", "v.toml:1:"),
+            ("[recording.a]\nkeep = \"7d\"\n", "v.toml:1:1: missing field 'stream'"),
+            ("[recording.a]\nstream = \"b\"\nkep = \"7d\"\n", "v.toml:3:1: unknown field 'kep', expected one of"),
+            ("[recording.a]\nstream = \"b\"\nkeep = \"soon\"\n", "v.toml:3:8: 'soon' cannot be kept"),
+            ("[recording.a]\nstream = \"b\"\nkeep = [\"7d\", \"8d\"]\n", "'8d' is the second of its kind"),
+            ("[recording.a]\nstream = \"b\"\nkeep = 7\n", "expected a text such as"),
+            ("[recording.a]\nstream = \"b\"\nkeep = \"1M\"\nsegment = \"1M\"\n", "has no room for two files"),
+            ("[recording.a]\nstream = \"b\"\nname = \"../%F\"\n", "v.toml:3:8: '../%F' cannot name files"),
+            ("[recording.a]\nstream = \"b\"\nname = \"%Q\"\n", "%Q is not known: there are %Y"),
+            ("[recording.a]\nstream = \"b\"\nsegment = \"1ms\"\n", "too short for a file"),
+            ("[recording.a]\nstream = \"b\"\nfloor = \"all\"\n", "'all' is no amount of free space"),
+            ("[recording.a]\nstream = \"b\"\nfragment = \"1min\"\n", "fragment can be 10 s at most"),
+            ("[recording.a]\nstream = \"b\"\ndirectory = \"x\"\n", "directory must be a whole path, not 'x'"),
+            ("[recording.a]\nstream = \"b\"\nquality = 5\nbitrate = \"1M\"\n", "recording 'a': bitrate and quality"),
+            (
+                "[stream.b]\nfrom = \"c\"\n[recording.a]\nstream = \"b\"\nbitrate = \"1M\"\n",
+                "v.toml:3:1: recording 'a': 'b' is coded already",
+            ),
+            (
+                "[recording.a]\nstream = \"b\"\ndirectory = \"/x\"\n[recording.c]\nstream = \"b\"\ndirectory = \"/x/y\"\n",
+                "v.toml:4:1: recording 'c' would lie within the directory of 'a'",
+            ),
             (
                 "[metrics]\nlisten = \"0.0.0.0:9464\"\n",
                 "v.toml:2:10: '0.0.0.0:9464' can be reached from other machines",

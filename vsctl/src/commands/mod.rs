@@ -12,6 +12,7 @@ pub mod receive;
 pub mod record;
 pub mod recordings;
 pub mod repair;
+pub mod start_recording;
 pub mod start_stream;
 pub mod status;
 pub mod stop_recording;
@@ -37,6 +38,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Play(command) => command.run(&bus, output).await,
         Command::Convert(command) => command.run(output).await,
         Command::Repair(command) => command.run(output),
+        Command::StartRecording(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,
     }
 }

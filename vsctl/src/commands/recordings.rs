@@ -6,11 +6,13 @@ use vsclient::dbus::Bus;
 
 use crate::daemon;
 use crate::output::Output;
+use crate::report::policy::Policy;
 use crate::report::recording::{Recording, Recordings as Report};
 
 /// List the recordings
 ///
-/// Those that are under way, and for a minute those that have ended.
+/// Those that are under way, and for a minute those that have ended; and what those of the configuration do, which
+/// begin by themselves.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -24,6 +26,7 @@ impl Recordings {
         let daemon = daemon::connect(bus).await?;
         let objects = daemon::objects(&daemon).await?;
         let recordings = objects.recordings.iter().map(|(number, info)| Recording::new(*number, info)).collect();
-        output.answer(&Report { recordings })
+        let policies = daemon::call(daemon.manager().await?.policies()).await?;
+        output.answer(&Report { recordings, policies: policies.iter().map(Policy::new).collect() })
     }
 }

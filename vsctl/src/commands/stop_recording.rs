@@ -2,26 +2,29 @@
 //! `vsctl stop-recording`
 
 use clap::Args;
-use vsclient::dbus::{Bus, CallError, Daemon, RecordingInfo};
+use vsclient::dbus::{Bus, CallError, Daemon, NoOptions, RecordingInfo};
 
 use crate::daemon::{self, answer};
 use crate::output::Output;
+use crate::report::policy::Parked;
 use crate::report::recording::{Ended, EndedAll};
 
 /// End a recording
 ///
 /// Comes back when the file is complete. For recordings that were started with `vsctl record
-/// --detach`, but works with all of them.
+/// --detach`, but works with all of them. One of the configuration stays ended until the daemon's next
+/// start or `vsctl start-recording`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   vsctl recordings              which recordings are there?
   vsctl stop-recording 3
+  vsctl stop-recording garage   the one of the configuration, also if it only waits
   vsctl stop-recording --all")]
 pub struct StopRecording {
-    /// Number of the recording
+    /// Number of the recording, or its name in the configuration
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    recording: Option<u64>,
+    recording: Option<String>,
 
     /// End all that are under way
     #[arg(long)]
@@ -32,8 +35,13 @@ impl StopRecording {
     pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
         let daemon = daemon::connect(bus).await?;
         let recordings = daemon::objects(&daemon).await?.recordings;
-        let Some(number) = self.recording else {
+        let Some(recording) = self.recording else {
             return stop_all(&daemon, &recordings, output).await;
+        };
+        let Ok(number) = recording.parse::<u64>() else {
+            let manager = daemon.manager().await?;
+            answer(daemon::call(manager.stop_recording(&recording, &NoOptions::default()))).await?;
+            return output.done(&Parked { name: recording, state: "stopped" });
         };
         let known = recordings.iter().find(|(known, _)| *known == number);
         let (_, info) = known.ok_or_else(|| {

@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod info;
 pub mod metrics;
 pub mod play;
+pub mod policy;
 pub mod receive;
 pub mod recording;
 pub mod repair;

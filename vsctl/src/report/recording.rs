@@ -7,6 +7,7 @@ use serde::Serialize;
 use vsclient::dbus::{Encoding, RecordedFile, RecordingInfo, Summary};
 
 use super::encoder::Encoder;
+use super::policy::{self, Policy};
 use super::some_text;
 use crate::output::{Output, Report};
 use crate::table::{Align, Table};
@@ -67,14 +68,17 @@ fn bitrate(bytes: u64, ns: u64) -> Option<u64> {
 #[derive(Debug, Serialize)]
 pub struct Recordings {
     pub recordings: Vec<Recording>,
+    /// Those of the configuration, running or not.
+    pub policies: Vec<Policy>,
 }
 
 impl Report for Recordings {
     fn text(&self, output: &Output) -> String {
+        let policies = policy::table(&self.policies, output);
         if self.recordings.is_empty() && output.headings() {
-            return "no recordings: `vsctl record cam0 out.mp4` begins one\n".to_owned();
+            return format!("no recordings: `vsctl record cam0 out.mp4` begins one\n{policies}");
         }
-        table(&self.recordings, output)
+        format!("{}{policies}", table(&self.recordings, output))
     }
 }
 
