@@ -8,6 +8,7 @@
 //! * [`controls`]: what cameras were told to be like
 //! * [`stream`]: one thread for each stream: source, clients, leases
 //! * [`rendition`], [`recording`]: encoders and files, each on a thread of its own
+//! * [`snapshot`]: single pictures
 //! * [`state_file`]: how names and controls are remembered
 //! * [`inspect`]: what this machine can do, and what is missing
 //! * [`control`]: what can be asked of the daemon; [`bus`]: how it is asked; [`metrics`]: what it
@@ -26,6 +27,7 @@ mod logging;
 mod metrics;
 mod recording;
 mod rendition;
+mod snapshot;
 mod state_file;
 mod stream;
 

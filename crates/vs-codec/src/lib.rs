@@ -37,7 +37,7 @@ pub use decoder::{Decoder, DecoderConfig, DecoderInfo};
 pub use encoder::{AccessUnit, Effective, Encoder};
 pub use hardware::{Device, Priority, Sessions};
 pub use open::{
-    Backend, BackendKind, Choice, OpenError, decodable, decodable_by, encodable, encodable_by, open_converter,
-    open_decoder, open_encoder,
+    Backend, BackendKind, Choice, OnceError, OpenError, convert_once, decodable, decodable_by, encodable, encodable_by,
+    open_converter, open_decoder, open_encoder,
 };
 pub use session::{BackendError, FrameTag, Loss, Output, Picture, Session, SubmitError};

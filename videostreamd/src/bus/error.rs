@@ -35,9 +35,12 @@ impl From<ControlError> for Error {
             ControlError::NoSuchControl(_) => Self::NoSuchControl(text),
             ControlError::BadControl(_) => Self::BadControl(text),
             ControlError::DeviceGone(_) | ControlError::NoSuchDevice { .. } => Self::NoSuchDevice(text),
-            ControlError::NotRunning(_) | ControlError::NoFrames { .. } => Self::NotRunning(text),
+            ControlError::NotRunning(_) | ControlError::NoFrames { .. } | ControlError::NoPicture(_) => {
+                Self::NotRunning(text)
+            }
             ControlError::BadFormat(_) => Self::BadFormat(text),
             ControlError::BadFile(_) => Self::BadFile(text),
+            ControlError::Busy(_) => Self::Busy(text),
             ControlError::Failed(_) => Self::Failed(text),
         }
     }

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::options::{self, Options};
 use super::recording::Caller;
 use super::tasks::Tasks;
-use super::{path, playback, recording};
+use super::{path, playback, recording, snapshot};
 use crate::control::{Control, PolicyEntry, PolicyState};
 use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
@@ -118,6 +118,20 @@ impl Manager {
         let playing = self.control.play(File::from(OwnedFd::from(file)), options).await?;
         let owner = header.sender().filter(|_| !detach).map(|sender| sender.to_owned());
         Ok(playback::publish(connection, &self.tasks, &self.control, playing, owner).await?)
+    }
+
+    #[zbus(out_args("info"))]
+    async fn snapshot(
+        &self,
+        stream: String,
+        file: zvariant::OwnedFd,
+        options: Dict,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Dict, Error> {
+        let (options, owner) = (snapshot::options(options)?, codec::owner(connection, &header).await?);
+        let taken = self.control.snapshot(&stream, File::from(OwnedFd::from(file)), options, owner).await?;
+        Ok(snapshot::taken(&taken))
     }
 
     #[zbus(out_args("text"))]

@@ -16,6 +16,7 @@ mod options;
 mod path;
 mod playback;
 mod recording;
+mod snapshot;
 mod stream;
 mod tasks;
 

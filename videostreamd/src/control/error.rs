@@ -45,6 +45,12 @@ pub enum ControlError {
         /// What it waits for.
         text: String,
     },
+    /// No picture came in time.
+    #[error("{0}")]
+    NoPicture(String),
+    /// Others are first.
+    #[error("{0}")]
+    Busy(String),
     /// The source cannot do that.
     #[error("{0}")]
     BadFormat(String),

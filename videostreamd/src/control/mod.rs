@@ -11,6 +11,7 @@ mod plan;
 mod playing;
 mod policies;
 mod recordings;
+mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::devices::Devices;
 use crate::devices::watch::Found;
 use crate::recording::Recording;
 use crate::rendition::Renditions;
+use crate::snapshot;
 use crate::stream::directory::Directory;
 use crate::stream::source::Plan;
 use crate::stream::spec::{SourceSpec, Wanted};
@@ -61,6 +63,8 @@ pub struct Control {
     renditions: Arc<Renditions>,
     /// Encoders and decoders of other processes.
     codec_sessions: Sessions,
+    /// How many snapshots are taken at once.
+    snapshots: Arc<snapshot::Limits>,
     /// Streams that others can be made from.
     directory: Directory,
     recordings: Mutex<BTreeMap<u64, Arc<Recording>>>,
@@ -120,6 +124,7 @@ impl Control {
             codec_sessions: Sessions::new(Limits::default(), Arc::clone(&codecs)),
             renditions: Arc::new(Renditions::new(Arc::clone(&codecs))),
             codecs,
+            snapshots: Arc::default(),
             directory: Directory::default(),
             recordings: Mutex::default(),
             next_recording: AtomicU64::new(1),

@@ -15,6 +15,7 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 
 use super::consumer::{Consumer, FeedReceiver, queue};
 use super::demand::Demand;
+use super::onlooker::{Look, Seen};
 use super::source::{BufferCounts, Counts, Plan};
 use super::spec::StreamSpec;
 use super::thread::{self, Reports};
@@ -104,6 +105,10 @@ pub enum Command {
     Keyframe,
     /// Feed a consumer inside the daemon.
     Attach(Consumer),
+    /// Tell somebody inside the daemon of each picture.
+    LookOn(watch::Sender<Seen>),
+    /// Give somebody a picture.
+    Look(Look),
     /// Tell the counters.
     Snapshot(oneshot::Sender<StreamSnapshot>),
     /// Tell the clients, close, end.
@@ -190,6 +195,16 @@ impl StreamHandle {
         let (consumer, feed) = queue();
         self.send(Command::Attach(consumer)).await?;
         Ok(feed)
+    }
+
+    /// Begins to tell of each picture.
+    pub(super) async fn look_on(&self, told: watch::Sender<Seen>) -> Result<(), HandleError> {
+        self.send(Command::LookOn(told)).await
+    }
+
+    /// Asks for a picture.
+    pub(super) async fn look(&self, look: Look) -> Result<(), HandleError> {
+        self.send(Command::Look(look)).await
     }
 
     /// The counters of this moment.

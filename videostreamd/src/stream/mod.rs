@@ -7,7 +7,7 @@
 //! * [`spec`]: what a stream is to be
 //! * [`source`]: what fills it ([`pattern`], [`camera`], [`ipc`], [`coded`], [`converted`], [`mod@file`])
 //! * [`thread`]: the loop; [`demand`]: when the source is to be open
-//! * [`consumer`]: how frames reach an encoder inside the daemon
+//! * [`consumer`]: how frames reach an encoder inside the daemon; [`onlooker`]: how single ones are had
 //! * [`handle`]: the thread, as seen from outside; [`directory`]: all of them, for those that are made
 //!   from others
 
@@ -21,6 +21,7 @@ pub mod directory;
 pub mod file;
 pub mod handle;
 pub mod ipc;
+pub mod onlooker;
 pub mod pattern;
 mod ration;
 pub mod source;

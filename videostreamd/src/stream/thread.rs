@@ -13,6 +13,7 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 use super::consumer::{Consumer, Readers};
 use super::demand::{Demand, Turn};
 use super::handle::{Command, StreamSnapshot, StreamStatus};
+use super::onlooker::Onlookers;
 use super::ration::Ration;
 use super::source::{BufferCounts, Counts, Event, Plan, Source, Withdrawn};
 use super::spec::client_share;
@@ -64,6 +65,7 @@ pub fn run(
             past: Counts::default(),
             known: None,
             consumers: Vec::new(),
+            onlookers: Onlookers::default(),
             format: None,
             reports,
             trouble: Trouble::default(),
@@ -88,6 +90,7 @@ struct StreamThread {
     /// What was wrong with the last one when it was closed, and has been logged.
     known: Option<String>,
     consumers: Vec<Consumer>,
+    onlookers: Onlookers,
     /// As the status says.
     format: Option<Arc<Format>>,
     reports: Reports,
@@ -150,8 +153,7 @@ impl StreamThread {
         if !self.source.as_ref().is_some_and(Source::waits_for_clients) {
             return true;
         }
-        let used = self.host.has_clients() || self.consumers.iter().any(Consumer::is_there);
-        used && self.host.has_room_for_next()
+        self.is_used() && self.host.has_room_for_next()
     }
 
     /// Whether no client holds a frame, as far as that matters to the source.
@@ -159,13 +161,16 @@ impl StreamThread {
         self.source.as_ref().is_some_and(Source::is_ending) && self.host.is_done_with()
     }
 
+    fn is_used(&self) -> bool {
+        self.host.has_clients() || self.consumers.iter().any(Consumer::is_there) || self.onlookers.are_there()
+    }
+
     /// Opens the source for the first user, and closes it when the last one has left for good.
     fn look_for_users(&mut self) {
         if self.demand.is_held() {
             return;
         }
-        let used = self.host.has_clients() || self.consumers.iter().any(Consumer::is_there);
-        match self.demand.look(used, Instant::now()) {
+        match self.demand.look(self.is_used(), Instant::now()) {
             Some(Turn::Open) => self.open_for_users(),
             Some(Turn::Close) => self.idle(),
             None => {}
@@ -307,6 +312,7 @@ impl StreamThread {
     fn on_frame(&mut self, frame: &Frame, until_ns: u64) {
         let serial = self.host.publish_until(frame.clone(), until_ns);
         self.consumers.retain(|consumer| consumer.offer(serial, frame));
+        self.onlookers.on_frame(serial, frame);
         self.pass_on_keyframe_wish();
         let Trouble { no_buffer, corrupt } = std::mem::take(&mut self.trouble);
         if no_buffer > 0 {
@@ -365,6 +371,8 @@ impl StreamThread {
             Command::Replan { plan } => self.replan(plan),
             Command::Keyframe => self.request_keyframe(),
             Command::Attach(consumer) => self.consumers.push(consumer),
+            Command::LookOn(told) => self.onlookers.add(told),
+            Command::Look(look) => self.onlookers.on_look(look, self.host.newest()),
             Command::Snapshot(reply) => {
                 let source = self.source.as_ref();
                 let _ = reply.send(StreamSnapshot {
@@ -388,6 +396,7 @@ impl StreamThread {
     /// Takes over what a source that has been opened says of itself.
     fn take_over(&mut self) {
         let Some(source) = &self.source else { return };
+        self.onlookers.on_outage();
         let frames = source.frames_for_clients();
         let format = source.format().map(|(format, memory)| (Arc::clone(format), memory, source.adjustments()));
         self.set_budget(frames);
@@ -432,6 +441,7 @@ impl StreamThread {
     }
 
     fn close_source(&mut self) {
+        self.onlookers.on_outage();
         if matches!(self.source, Some(Source::Ipc(_))) {
             // What another host has lent ends with the connection to it.
             self.host.withdraw(|_| true);
@@ -453,12 +463,16 @@ impl StreamThread {
     fn stop(mut self, reason: GoodbyeReason, text: &str) {
         // Consumers see their queue end and finish their files meanwhile.
         self.consumers.clear();
+        self.onlookers.clear();
         self.set_state(StreamState::Stopped, text);
         self.host.close(reason, text);
         tracing::info!(stream = self.name(), text, "stream stopped");
     }
 
     fn set_state(&mut self, state: StreamState, text: &str) {
+        if state != StreamState::Running {
+            self.onlookers.on_outage();
+        }
         self.host.set_state(state, text);
         self.reports.status.send_modify(|status| status.set_state(state, text));
     }

@@ -2,13 +2,14 @@
 //! Who converts.
 
 use vs_frame::format::MODIFIER_LINEAR;
-use vs_frame::{Format, FourCc};
+use vs_frame::{Format, FourCc, Frame};
 use vs_v4l2::{DeviceKind, FormatDesc};
 
 use super::ways::{SOFTWARE, Way, check_size, enter, first};
 use super::{Choice, OpenError};
 use crate::converter::{Converter, ConverterConfig};
 use crate::hardware::Device;
+use crate::session::{BackendError, FrameTag, Output, SubmitError};
 use crate::v4l2::V4l2Converter;
 
 /// Opens a converter of pictures of the format `input`; [`Converter::info`] says which it is, why,
@@ -38,6 +39,36 @@ pub fn open_converter(
         width = chosen.output.width, height = chosen.output.height, "converter opened"
     );
     Ok(converter)
+}
+
+/// Why a picture was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum OnceError {
+    /// There is no converter for it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The picture cannot be read.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The converter has failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// It made nothing of the picture.
+    #[error("the picture is damaged")]
+    Lost,
+}
+
+/// Converts a single picture in software, within the call: opening a device takes longer than that.
+///
+/// # Errors
+/// [`OnceError`].
+pub fn convert_once(frame: &Frame, config: &ConverterConfig) -> Result<Frame, OnceError> {
+    let mut converter = open_software(frame.format(), config, String::new())?;
+    converter.submit(frame, FrameTag::default())?;
+    match converter.receive()? {
+        Output::Done(picture) => Ok(picture.frame),
+        Output::Lost(..) | Output::Pending | Output::Drained => Err(OnceError::Lost),
+    }
 }
 
 fn find(formats: &[FormatDesc], fourcc: FourCc) -> Option<&FormatDesc> {

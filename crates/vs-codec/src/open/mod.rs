@@ -20,7 +20,7 @@ use vs_v4l2::DeviceKind;
 
 use crate::hardware::{Device, Priority};
 
-pub use converter::open_converter;
+pub use converter::{OnceError, convert_once, open_converter};
 pub use decoder::open_decoder;
 pub use encoder::open_encoder;
 pub use error::{OpenError, Refusal};
