@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, start_recording,
+    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
     start_stream, status, stop_recording, stop_stream,
 };
 
@@ -25,6 +25,7 @@ Examples:
   vsctl metrics                     the same for Prometheus
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
+  vsctl snapshot cam0 out.jpg       one picture
   vsctl play clip.mp4 --as cam9     a file as a camera
   vsctl convert clip.h264 clip.mp4  a bare stream as MP4, or back
   vsctl repair out.mp4              finish a recording that was interrupted
@@ -89,6 +90,7 @@ pub enum Command {
     Receive(receive::Receive),
     Record(record::Record),
     Recordings(recordings::Recordings),
+    Snapshot(snapshot::Snapshot),
     Play(play::Play),
     Convert(convert::Convert),
     Repair(repair::Repair),

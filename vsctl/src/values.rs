@@ -76,7 +76,8 @@ pub fn ns(duration: Duration) -> u64 {
 
 /// A time as [`duration`] takes it, or none at all.
 pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    if matches!(text.parse::<f64>(), Ok(0.0)) { Ok(Duration::ZERO) } else { duration(text) }
+    let number = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    if matches!(number.parse::<f64>(), Ok(0.0)) { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// Length of a file.
@@ -153,7 +154,7 @@ mod tests {
         for wrong in ["0", "-1", "inf", "nan", "1e30", "soon", "", "0s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(duration_or_zero("0"), Ok(Duration::ZERO));
+        assert_eq!((duration_or_zero("0"), duration_or_zero("0ms")), (Ok(Duration::ZERO), Ok(Duration::ZERO)));
         assert_eq!(duration_or_zero("0.5"), Ok(Duration::from_millis(500)));
         assert!(duration_or_zero("-1").is_err());
     }

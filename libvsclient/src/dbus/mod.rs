@@ -44,9 +44,10 @@ pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recor
 pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
     Objects, Past, PlaneInfo, PlaybackEnd, PlaybackProgress, PolicyInfo, Progress, RecordedFile, RecordingInfo,
-    StreamFormat, StreamInfo, Summary,
+    SnapshotInfo, StreamFormat, StreamInfo, Summary,
 };
 pub use options::{
-    AddFileOptions, CodingOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions,
+    AddFileOptions, CodingOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, SnapshotOptions,
+    StartOptions, StopOptions,
 };
 pub use proxy::{ControlsProxy, DeviceProxy, ManagerProxy, PlaybackProxy, RecordingProxy, StreamProxy};

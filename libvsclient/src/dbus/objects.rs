@@ -334,6 +334,30 @@ dicts! {
         memory_max: u64,
     }
 
+    /// A snapshot that was taken.
+    SnapshotInfo "kebab-case" {
+        /// Name of the stream that showed it.
+        stream: String,
+        /// `jpeg`, `png` or `raw`.
+        format: String,
+        /// Its pixel format if it is raw, else the codec.
+        fourcc: String,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Degrees by which it is still to be turned counter-clockwise to be upright.
+        rotation: u32,
+        /// Bytes written.
+        bytes: u64,
+        /// Serial of the frame in its stream.
+        serial: u64,
+        /// When it was taken, in ns of `CLOCK_MONOTONIC`.
+        capture_time: u64,
+        /// When it was taken, in ns since 1970, UTC.
+        wall_time: u64,
+    }
+
     /// The encoder in use and its effective settings.
     Encoding "kebab-case" {
         /// The codec: `h264`.

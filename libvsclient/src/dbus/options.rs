@@ -103,6 +103,22 @@ pub struct AddFileOptions {
     pub title: Option<String>,
 }
 
+/// How to take a snapshot; for [`Snapshot`](super::ManagerProxy::snapshot).
+#[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+pub struct SnapshotOptions {
+    /// `jpeg`, `png`, `raw`, or the fourcc of a pixel format.
+    pub format: Option<String>,
+    /// Width and height in pixels into which it is to fit; its shape stays.
+    pub size: Option<(u32, u32)>,
+    /// Of a JPEG, from 1 to 100.
+    pub quality: Option<u32>,
+    /// How long after its first picture a camera is ready, in ns.
+    pub settle: Option<u64>,
+    /// How long it may take, in ns.
+    pub timeout: Option<u64>,
+}
+
 /// How to play a file; for [`Play`](super::ManagerProxy::play).
 #[derive(Debug, Clone, PartialEq, Eq, Default, SerializeDict, Type)]
 #[zvariant(signature = "a{sv}", rename_all = "kebab-case")]

@@ -8,11 +8,11 @@ use zbus::zvariant::{Fd, OwnedFd, OwnedObjectPath, OwnedValue, Value};
 
 use super::codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 use super::options::{
-    AddFileOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, StartOptions, StopOptions,
+    AddFileOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, SnapshotOptions, StartOptions, StopOptions,
 };
 use super::{
     ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Past, PlaybackEnd,
-    PlaybackProgress, PolicyInfo, Progress, RecordedFile, StreamFormat, Summary,
+    PlaybackProgress, PolicyInfo, Progress, RecordedFile, SnapshotInfo, StreamFormat, Summary,
 };
 
 /// The daemon as a whole.
@@ -56,6 +56,10 @@ pub trait Manager {
     /// Plays a file that is open for reading as a stream, and answers when its first picture can be
     /// decoded, with the stream's object.
     fn play(&self, file: Fd<'_>, options: &PlayOptions) -> zbus::Result<OwnedObjectPath>;
+
+    /// Takes a picture of a stream into a regular file or a pipe that is open for writing, and answers when it is
+    /// written.
+    fn snapshot(&self, stream: &str, file: Fd<'_>, options: &SnapshotOptions) -> zbus::Result<SnapshotInfo>;
 
     /// All counters and histograms in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> zbus::Result<String>;

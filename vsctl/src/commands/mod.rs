@@ -12,11 +12,13 @@ pub mod receive;
 pub mod record;
 pub mod recordings;
 pub mod repair;
+pub mod snapshot;
 pub mod start_recording;
 pub mod start_stream;
 pub mod status;
 pub mod stop_recording;
 pub mod stop_stream;
+mod whole_file;
 
 use crate::cli::{Cli, Command};
 use crate::output::Output;
@@ -35,6 +37,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Receive(command) => command.run(&bus, output).await,
         Command::Record(command) => command.run(&bus, output).await,
         Command::Recordings(command) => command.run(&bus, output).await,
+        Command::Snapshot(command) => command.run(&bus, output).await,
         Command::Play(command) => command.run(&bus, output).await,
         Command::Convert(command) => command.run(output).await,
         Command::Repair(command) => command.run(output),

@@ -17,6 +17,7 @@ pub mod receive;
 pub mod recording;
 pub mod repair;
 pub mod session;
+pub mod snapshot;
 pub mod status;
 pub mod stream;
 
