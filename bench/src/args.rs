@@ -53,6 +53,8 @@ pub enum Bench {
     Encode,
     /// Access units into a file
     Recorder,
+    /// A JPEG of a 1080p stream that runs
+    Snapshot,
     /// Memory of the daemon, idle and for each client
     Memory,
 }

@@ -15,6 +15,7 @@
 //! | `bad` | `latency` for honest clients beside bad ones | the same without the bad ones |
 //! | `encode` | an encoder of the real daemon, opened over D-Bus | the library's own encoder, with the same pictures and settings |
 //! | `recorder` | the recorder's file writer | plain `write` and `fdatasync` of as many bytes in the same sizes |
+//! | `snapshot` | a JPEG of a camera of the real daemon, over D-Bus | one frame interval, and the JPEG encoder on the same pixels |
 //! | `rates` | processor time of the sender of `latency` at 30, 60 and 240 fps | that of the bare sender |
 //!
 //! Two have no limit to be compared with: `crowd` counts what a thousand clients miss, and
@@ -39,6 +40,7 @@ mod report;
 mod role;
 mod side;
 mod size;
+mod snapshot;
 mod stats;
 
 use anyhow::Context;
@@ -107,6 +109,11 @@ fn main() -> anyhow::Result<()> {
         let scene = recorder::run(&plan, &args.folder()?)?;
         println!("{scene}");
         report.recorder(scene);
+    }
+    if args.wants(Bench::Snapshot) {
+        let scene = snapshot::run(&plan)?;
+        println!("{scene}");
+        report.snapshot(scene);
     }
     println!("{report}");
     report.write(&args.json)

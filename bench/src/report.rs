@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Plan;
 use crate::stats::Summary;
-use crate::{bad, crowd, encode, latency, lock, memory, rates, recorder, size};
+use crate::{bad, crowd, encode, latency, lock, memory, rates, recorder, size, snapshot};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +63,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     recorder: Option<recorder::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<snapshot::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<crowd::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<memory::Scene>,
@@ -83,6 +85,7 @@ impl Report {
             rates: None,
             encode: None,
             recorder: None,
+            snapshot: None,
             crowd: None,
             memory: None,
         }
@@ -127,6 +130,12 @@ impl Report {
         self.ratio("recorder_mb_s_over_plain".into(), scene.speed_over_plain);
         self.ratio("plain_cpu_over_recorder".into(), scene.plain_cpu_over_writer);
         self.recorder = Some(scene);
+    }
+
+    pub fn snapshot(&mut self, scene: snapshot::Scene) {
+        self.ratio("snapshot_p50_over_floor".into(), scene.over_floor);
+        self.ratio("snapshot_p50_over_encode".into(), scene.over_encode);
+        self.snapshot = Some(scene);
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {

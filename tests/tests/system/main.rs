@@ -25,5 +25,6 @@ mod recording;
 mod repair;
 mod republish;
 mod shutdown;
+mod snapshots;
 mod streams;
 mod vsl;
