@@ -102,23 +102,23 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
-        let to_stdout = self.file == Path::new(STDOUT);
-        if to_stdout && output.is_json() {
+        let on_stdout = self.file == Path::new(STDOUT);
+        if on_stdout && output.is_json() {
             return Err(
                 Usage("standard output cannot have both the picture and JSON: write into a file".to_owned()).into()
             );
         }
-        if to_stdout && io::stdout().is_terminal() {
+        if on_stdout && io::stdout().is_terminal() {
             return Err(Usage("a terminal shows no pictures: redirect the output, or name a file".to_owned()).into());
         }
         let options = self.options()?;
         let daemon = daemon::connect(bus).await?;
         let mut interrupts = Interrupts::new()?;
         let taken = async {
-            if to_stdout {
-                self.into_stdout(&daemon, &options).await
+            if on_stdout {
+                self.to_stdout(&daemon, &options).await
             } else {
-                self.into_file(&daemon, &options, output).await
+                self.to_file(&daemon, &options, output).await
             }
         };
         tokio::select! {
@@ -127,7 +127,7 @@ impl Snapshot {
         }
     }
 
-    async fn into_stdout(&self, daemon: &Daemon, options: &SnapshotOptions) -> anyhow::Result<()> {
+    async fn to_stdout(&self, daemon: &Daemon, options: &SnapshotOptions) -> anyhow::Result<()> {
         // Whoever reads there is nothing to the daemon.
         let memory = memfd_create("snapshot", MemfdFlags::CLOEXEC).context("cannot have memory for the picture")?;
         let mut memory = File::from(memory);
@@ -136,7 +136,7 @@ impl Snapshot {
         pass_on(memory).await
     }
 
-    async fn into_file(&self, daemon: &Daemon, options: &SnapshotOptions, output: &Output) -> anyhow::Result<()> {
+    async fn to_file(&self, daemon: &Daemon, options: &SnapshotOptions, output: &Output) -> anyhow::Result<()> {
         let whole = WholeFile::create(&self.file, self.force)?;
         let info = self.take(daemon, &whole.file, options).await?;
         whole.keep()?;
