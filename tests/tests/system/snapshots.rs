@@ -140,7 +140,7 @@ fn colours_are_those_that_others_see() {
         ("NV12", "nv12", "640x480"),
         ("YU12", "yuv420p", "321x243"),
         ("YUYV", "yuyv422", "320x241"),
-        ("NV16", "nv16", "320x240"),
+        ("UYVY", "uyvy422", "320x240"),
         ("BGR3", "bgr24", "321x243"),
         ("XR24", "bgr0", "320x240"),
     ] {
