@@ -11,7 +11,8 @@
 //! * [`open`]: who does it
 //!
 //! Feature `software-h264` (default) encodes and decodes H.264 on the CPU, by openh264 built from
-//! its bundled source.
+//! its bundled source. With `software-h265` and `software-vp9` (not default), H.265 by rusty_h265 and
+//! VP9 by rusty_vp9 are decoded as well.
 
 #![warn(missing_docs)]
 

@@ -10,7 +10,7 @@ mod support;
 
 use std::sync::Arc;
 
-use decode::{Encoded, collect, decode_all, picture_bytes, submit_all, tag};
+use decode::{Encoded, collect, decode_all, picture_bytes, submit_all, survive_damage, tag};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::{Camera, encode, format, open};
 use vs_codec::{
@@ -273,83 +273,14 @@ fn what_cannot_be_decoded_is_refused_with_the_reason() {
     assert_eq!(error.to_string(), "there is no software for VP80 here");
 }
 
-/// Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-}
-
 /// Bits flipped at random: nothing crashes or hangs, each access unit comes back once, and what
 /// follows a keyframe that is whole is shown.
 #[test]
 fn damage_is_survived() {
-    const VARIANTS: u32 = 10_000;
     let streams = [
         Encoded::x264("size=64x48:rate=25", 12, "-profile:v baseline -x264-params keyint=8"),
         Encoded::x264("size=64x48:rate=25", 12, "-profile:v main -bf 3 -x264-params b-pyramid=normal:keyint=8:ref=4"),
         Encoded::x264("size=48x64:rate=25", 12, "-profile:v high -x264-params slices=3:bframes=2:keyint=8:cqm=jvt"),
     ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mut decoders: Vec<_> = streams.iter().map(|_| decoder()).collect();
-    let (mut lost, mut shown, mut failed) = (0, 0, 0);
-    for variant in 0..VARIANTS {
-        let which = variant as usize % streams.len();
-        let decoder = &mut decoders[which];
-        let mut units: Vec<Vec<u8>> = streams[which].units.iter().map(|unit| unit.to_vec()).collect();
-        for _ in 0..=random.below(12) {
-            let unit = random.below(units.len());
-            let unit = &mut units[unit];
-            // The beginning, where the headers are, is hit as often as all the rest.
-            let reach = if random.below(2) == 0 { unit.len().min(48) } else { unit.len() };
-            unit[random.below(reach)] ^= 1 << random.below(8);
-        }
-        let Some(outputs) = decode_damaged(&mut **decoder, &units) else {
-            failed += 1;
-            *decoder = self::decoder();
-            continue;
-        };
-        let mut serials: Vec<_> = outputs.iter().map(|(tag, _)| tag.serial).collect();
-        serials.sort_unstable();
-        assert!(serials.into_iter().eq(0..units.len() as u64), "variant {variant}");
-        shown += outputs.iter().filter(|(_, shown)| *shown).count();
-        lost += outputs.iter().filter(|(_, shown)| !shown).count();
-        if variant % 100 == 0 {
-            let whole = streams[which].units.iter().cloned().zip((0..).map(tag));
-            let outputs = decode_all(&mut **decoder, whole);
-            assert!(outputs.iter().all(|(_, picture)| picture.is_ok()), "variant {variant}");
-        }
-    }
-    eprintln!("{shown} shown, {lost} lost, {failed} sessions failed");
-    assert!(shown > 0 && lost > 0 && failed < VARIANTS / 10);
-}
-
-/// What became of each access unit; `None` if the session failed, because a parameter set came to
-/// describe what cannot be decoded.
-fn decode_damaged(decoder: &mut dyn Decoder, units: &[Vec<u8>]) -> Option<Vec<(vs_codec::FrameTag, bool)>> {
-    let mut outputs = Vec::new();
-    let mut receive = |decoder: &mut dyn Decoder| {
-        loop {
-            match decoder.receive().unwrap() {
-                Output::Done(picture) => outputs.push((picture.tag, true)),
-                Output::Lost(tag, _) => outputs.push((tag, false)),
-                Output::Pending | Output::Drained => break,
-            }
-        }
-    };
-    for (serial, unit) in (0..).zip(units) {
-        match decoder.submit(&Arc::from(&unit[..]), tag(serial)) {
-            Ok(()) => receive(decoder),
-            Err(SubmitError::Backend(_)) => return None,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    decoder.drain().unwrap();
-    receive(decoder);
-    Some(outputs)
+    survive_damage(&decoder, &streams, 10_000);
 }

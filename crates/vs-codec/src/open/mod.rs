@@ -145,7 +145,10 @@ fn codecs(
 /// The codecs that software decodes here.
 #[must_use]
 pub fn decodable() -> &'static [FourCc] {
-    if cfg!(feature = "software-h264") { &[FourCc::H264] } else { &[] }
+    #[cfg(feature = "software-h264")]
+    return crate::software::DECODABLE;
+    #[cfg(not(feature = "software-h264"))]
+    return &[];
 }
 
 /// The pixel formats that software encodes.

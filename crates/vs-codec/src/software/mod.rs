@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! H.264 on the CPU, and pictures made into others.
+//! Codecs on the CPU, and pictures made into others.
 //!
 //! openh264 encodes a picture within the call and reorders nothing, so that every picture
 //! that is submitted can be received at once.
 
 mod converter;
 mod decoder;
+mod engine;
 mod fill;
+mod h264;
+#[cfg(feature = "software-h265")]
+mod h265;
 mod openh264;
 mod openh264_decoder;
 mod outbox;
 mod picture;
 mod reorder;
 mod scale;
+#[cfg(feature = "software-vp9")]
+mod vp9;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -34,7 +40,7 @@ use openh264::{Coded, Openh264, Settings};
 use picture::Converter as ToI420;
 
 pub(crate) use converter::SoftwareConverter;
-pub(crate) use decoder::SoftwareDecoder;
+pub(crate) use decoder::{DECODABLE, SoftwareDecoder};
 pub(crate) use picture::INPUTS;
 
 /// Access units that wait to be received before `submit` refuses: a caller that never
