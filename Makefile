@@ -5,6 +5,8 @@
 
 SHELL := /bin/bash
 CARGO ?= cargo
+# Software decoders that are off unless asked for.
+OPTIONAL_CODECS := software-h265,software-vp9
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test guest-test players lint bench fuzz soak
@@ -22,6 +24,7 @@ build: ## build the daemon, the command line and the libraries
 test: ## run every test, those in the guest included
 	scripts/setup build test guest
 	$(CARGO) test --workspace
+	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
 	tests/guest/test
 
 guest-test: ## run the tests against real kernel drivers, in a virtual machine
@@ -37,6 +40,7 @@ lint: ## check format, clippy, documentation, scripts and licence lines
 	scripts/setup build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package vs-codec --features $(OPTIONAL_CODECS) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	scripts/lint-scripts
 	scripts/lint-licence

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use system_tests::vsctl::Outcome;
 use system_tests::{Rig, client, video};
 
-use super::clips::{ALIKE_DB, make, pictures, psnr, times, x264};
-use super::{Got, connect, play, receive_all};
+use super::clips::{ALIKE_DB, SCENE, make, pictures, psnr, times, x264};
+use super::{Got, connect, decodes, play, receive_all};
 
 /// Times of both sides are rounded to ns.
 const ROUNDING_NS: u64 = 1;
@@ -71,6 +71,24 @@ fn pictures_are_those_that_others_decode() {
     ];
     for (name, size, options) in nearly {
         compare(&rig, &x264(&rig, name, size, 40, options), false);
+    }
+}
+
+/// Codecs that are features of the daemon: played if it has them.
+#[test]
+fn optional_codecs_are_exact() {
+    let rig = Rig::start("");
+    let cases = [
+        ("HEVC", "b.mp4", "libx265 -x265-params log-level=none:bframes=3:b-pyramid=1:keyint=12"),
+        ("HEVC", "in-band.mov", "libx265 -tag:v hev1 -x265-params log-level=none:repeat-headers=1"),
+        ("HEVC", "bare.h265", "libx265 -x265-params log-level=none"),
+        ("VP90", "hidden.mp4", "libvpx-vp9 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 5"),
+    ];
+    for (codec, name, options) in cases.into_iter().filter(|(codec, ..)| decodes(&rig, codec)) {
+        let scene = format!("-f lavfi -i {SCENE}=size=322x242:rate=30 -frames:v 40 -pix_fmt yuv420p -c:v {options}");
+        let file = make(&rig, &format!("{codec}-{name}"), &scene);
+        compare(&rig, &file, true);
+        compare_times(&rig, &file);
     }
 }
 

@@ -42,6 +42,14 @@ impl Got {
     }
 }
 
+/// Whether the daemon was built with a decoder for this codec.
+fn decodes(rig: &Rig, codec: &str) -> bool {
+    let info = rig.vsctl(&["--json", "info"]).json();
+    let mut findings = info["findings"].as_array().unwrap().iter();
+    let software = findings.find(|finding| finding["topic"] == "decoder" && finding["name"] == "software");
+    software.unwrap()["text"].as_str().unwrap().split_whitespace().any(|word| word == codec)
+}
+
 /// Begins to play a file as stream `clip`, at its readers' pace unless told otherwise.
 fn play(rig: &Rig, file: &Path, options: &[&str]) -> Process {
     let pace = if options.contains(&"--pace") { &[][..] } else { &["--pace", "free"] };
