@@ -88,7 +88,10 @@ fn optional_codecs_are_exact() {
         let scene = format!("-f lavfi -i {SCENE}=size=322x242:rate=30 -frames:v 40 -pix_fmt yuv420p -c:v {options}");
         let file = make(&rig, &format!("{codec}-{name}"), &scene);
         compare(&rig, &file, true);
-        compare_times(&rig, &file);
+        // A bare stream has no times.
+        if !name.starts_with("bare") {
+            compare_times(&rig, &file);
+        }
     }
 }
 
