@@ -6,7 +6,7 @@
 # levels FILE: the darkest, the mean and the brightest luma, and the mean saturation.
 levels() {
     ffmpeg -nostdin -v error -i "$1" -vf signalstats,metadata=print:file=- -f null - |
-        awk -F= '/YMIN|YAVG|YMAX|SATAVG/ { printf "%s ", $2 }'
+        awk -F= '/YMIN|YAVG|YMAX|SATAVG/ { printf "%s ", $2 } END { print "" }'
 }
 
 out=$1

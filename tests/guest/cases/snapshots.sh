@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # init: lean
-# timeout: 120
+# timeout: 300
 #
 # The first snapshot of a camera that nobody uses is a real picture: the camera is opened for it, settles, and is closed again. In
 # single- and multi-planar API, in several pixel formats. snapshots.judge.sh looks at the pictures.
