@@ -57,8 +57,8 @@ kill -INT $client
 wait $client || true
 for camera in cam0 cam1; do await $camera idle; done
 
-# A camera that is unplugged has no picture, and says so at once.
-echo vivid.1 >/sys/bus/platform/drivers/vivid/unbind
+# A camera that is unplugged (both are one device of the driver) has no picture, and says so at once.
+echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
 until=$((SECONDS + patience))
 until vsctl snapshot cam1 gone.jpg 2>gone; [ $? = 4 ]; do
     [ $SECONDS -lt $until ] || fail "a snapshot of a camera that is not there: $(cat gone)"
