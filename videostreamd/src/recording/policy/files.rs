@@ -34,7 +34,7 @@ impl PolicyFiles {
 
     /// A file that nobody writes any more and that is no ordinary MP4.
     fn leave(&self, name: String) {
-        self.lock().abandon(&name);
+        self.lock().abandon(&name, Moment::now());
         leftovers::finalise(&self.recording, &self.store, vec![name]);
     }
 }

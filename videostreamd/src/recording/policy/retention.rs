@@ -46,6 +46,12 @@ impl Shelf {
         self.files.front()
     }
 
+    /// Those that were finished later than that, to change their times by the same for all.
+    pub fn later_than(&mut self, ns: i64) -> impl Iterator<Item = &mut Shelved> {
+        let first = self.files.partition_point(|file| file.at_ns <= ns);
+        self.files.range_mut(first..)
+    }
+
     /// Takes the oldest file out.
     pub fn take_oldest(&mut self) -> Option<Shelved> {
         let file = self.files.pop_front()?;

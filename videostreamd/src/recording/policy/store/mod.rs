@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::time::SystemTime;
 
-use super::clock::{Moment, SteadyClock};
+use super::clock::{LEAP_MIN_NS, Moment, SteadyClock};
 use super::directory::{Directory, DirectoryError, Found, Space};
 use super::floor::Floor;
 use super::naming::{BROKEN, FINISHED, Kind, PART, Pattern, numbered};
@@ -45,6 +45,8 @@ pub struct Store {
     directory: Directory,
     shelf: Shelf,
     clock: SteadyClock,
+    /// When it was opened, by that clock.
+    opened_ns: i64,
     /// The time of the newest file as the file system has it.
     newest_modified_ns: i64,
     /// Files that are being written or repaired, by the names that they will have: nobody deletes them.
@@ -90,7 +92,7 @@ impl Store {
         let mut found = directory.list(&rules.pattern).map_err(failed)?;
         found.sort_unstable_by(|a, b| (a.modified_ns, &a.path).cmp(&(b.modified_ns, &b.path)));
         let newest = found.last().map(|file| file.modified_ns).filter(|ns| *ns >= PLAUSIBLE_NS);
-        let mut clock = SteadyClock::new(now, newest);
+        let clock = SteadyClock::new(now, newest);
         // Nobody knows how old those are that seem to be from 1970: not younger than the first that is not.
         let finished = found.iter().filter(|file| file.kind != Kind::Part);
         let known = finished.map(|file| file.modified_ns).find(|ns| *ns >= PLAUSIBLE_NS);
@@ -101,6 +103,7 @@ impl Store {
             directory,
             shelf: Shelf::default(),
             clock,
+            opened_ns: clock.at(now),
             newest_modified_ns: i64::MIN,
             in_hand: Vec::new(),
             last: None,
@@ -118,7 +121,8 @@ impl Store {
                 store.shelf.put(Shelved { path, bytes, at_ns });
             }
         }
-        torn.iter().for_each(|name| store.abandon(name));
+        // When they were written is known no better than by their own times, or those of others.
+        torn.iter().for_each(|name| store.put_last(&format!("{name}{PART}"), i64::MIN));
         Ok((store, torn))
     }
 
@@ -165,25 +169,42 @@ impl Store {
     /// Whatever the system says; the file stays as it is until the next start.
     pub fn finish(&mut self, name: &str, now: Moment) -> io::Result<String> {
         let path = self.rename_free(name)?;
-        self.put_last(&path);
+        let at_ns = self.time(now);
+        self.put_last(&path, at_ns);
         if let Some((bytes, _)) = self.directory.look(&path)? {
-            self.shelf.put(Shelved { path: path.as_str().into(), bytes, at_ns: self.clock.at(now) });
+            self.shelf.put(Shelved { path: path.as_str().into(), bytes, at_ns });
         }
         self.released(name);
         Ok(path)
     }
 
     /// Nobody writes this file any more, and it is not finished: it is newer than all that are.
-    pub fn abandon(&mut self, name: &str) {
-        self.put_last(&format!("{name}{PART}"));
+    pub fn abandon(&mut self, name: &str, now: Moment) {
+        let at_ns = self.time(now);
+        self.put_last(&format!("{name}{PART}"), at_ns);
     }
 
-    /// The time of the newest file must be later than those of all others, whatever the clock was when it was written.
-    /// If that cannot be, the order is right until the next start all the same.
-    fn put_last(&mut self, path: &str) {
+    /// The time. If the clock has leapt, what was recorded since the start gets other times.
+    fn time(&mut self, now: Moment) -> i64 {
+        if let Some(by_ns) = self.clock.follow(now) {
+            for file in self.shelf.later_than(self.opened_ns) {
+                file.at_ns = file.at_ns.saturating_add(by_ns);
+                let written = self.clock.written(file.at_ns);
+                if self.directory.set_modified(&file.path, written).is_ok() {
+                    self.newest_modified_ns = self.newest_modified_ns.max(written);
+                }
+            }
+        }
+        self.clock.at(now)
+    }
+
+    /// The time of the newest file must be later than those of all others, and not much earlier than when it was finished,
+    /// whatever the clock was when it was written. If that cannot be, it is right until the next start all the same.
+    fn put_last(&mut self, path: &str, at_ns: i64) {
         let Ok(Some((_, modified_ns))) = self.directory.look(path) else { return };
-        let later = self.newest_modified_ns.saturating_add(TICK_NS);
-        if modified_ns >= later {
+        let (after, at_ns) = (self.newest_modified_ns.saturating_add(TICK_NS), self.clock.written(at_ns));
+        let later = after.max(at_ns);
+        if modified_ns >= after.max(at_ns.saturating_sub(LEAP_MIN_NS)) {
             self.newest_modified_ns = modified_ns;
         } else if self.directory.set_modified(path, later).is_ok() {
             self.newest_modified_ns = later;
@@ -215,7 +236,7 @@ impl Store {
         // Repairing it was no recording: it is as old as it was.
         self.directory.set_modified(path, modified_ns)?;
         if let Some((bytes, modified_ns)) = self.directory.look(path)? {
-            let latest = self.clock.at(now);
+            let latest = self.time(now);
             let at_ns = if modified_ns < PLAUSIBLE_NS { latest } else { modified_ns.min(latest) };
             self.shelf.put(Shelved { path: path.into(), bytes, at_ns });
         }
@@ -262,7 +283,7 @@ impl Store {
     /// # Errors
     /// Whatever the system says.
     pub fn tidy(&mut self, now: Moment) -> io::Result<()> {
-        let now_ns = self.clock.at(now);
+        let now_ns = self.time(now);
         while self.shelf.is_overdue(self.rules.keep, now_ns) {
             self.delete_oldest("keep (time)")?;
         }
