@@ -62,7 +62,7 @@ pub struct Scene {
 /// Measures it with the real daemon on a bus of its own.
 pub fn run(plan: &Plan) -> anyhow::Result<Scene> {
     let rig = Rig::start(CONFIG);
-    let mut client = Client::builder(&rig.socket("camera").to_string_lossy()).connect()?;
+    let mut client = Client::builder(&rig.socket("camera").to_string_lossy()).no_reconnect().connect()?;
     client.next_frame(PATIENCE)?.context("no frame comes")?;
     let reader = std::thread::spawn(move || for _ in client.frames().map_while(Result::ok) {});
     let pixels = pixels()?;
