@@ -50,7 +50,7 @@ fn names_that_nobody_has() {
         json.refused(NOT_FOUND, &["cam7"]);
         assert_eq!(json.json()["error"]["name"], "NoSuchStream");
     }
-    rig.vsctl(&["stop-recording", "7"]).refused(NOT_FOUND, &["no recording 7", "vsctl status"]);
+    rig.vsctl(&["stop-recording", "7"]).refused(NOT_FOUND, &["no recording 7", "vsctl recordings"]);
     rig.vsctl(&["start-stream", "lost"]).refused(NOT_FOUND, &["'lost'", "camera 'cam9'", "not there"]);
     rig.vsctl(&["record", "lost", out]).refused(NOT_FOUND, &["camera 'cam9'"]);
     assert!(!Path::new(out).exists());
