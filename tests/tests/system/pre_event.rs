@@ -59,6 +59,7 @@ fn it_begins_with_what_has_just_been() {
         let file = rig.path(name);
         let report = rig.ask(&["record", stream, file.to_str().unwrap(), "--pre", "2", "-f", "10"]);
         assert_eq!(report["reason"], json!("limit"), "{report:#}");
+        assert!(report["pre_ns"].as_u64().unwrap() > 1_900_000_000, "{report:#}");
         let (shown, span) = frames(&rig, &file);
         let past = span - 10;
         // One that was not encoded may have been a keyframe, or the newest.

@@ -223,6 +223,8 @@ pub struct Ended {
     pub dropped: u64,
     pub duration_ns: u64,
     pub bytes: u64,
+    /// How long before it was asked for it begins; 0 from `stop-recording`.
+    pub pre_ns: u64,
     /// An ordinary MP4, not a fragmented one.
     pub progressive: bool,
     /// How many files there are.
@@ -248,6 +250,7 @@ impl Ended {
             dropped: summary.dropped,
             duration_ns: summary.duration,
             bytes: summary.bytes,
+            pre_ns: 0,
             progressive: summary.progressive,
             segments: summary.segments,
             files: Vec::new(),

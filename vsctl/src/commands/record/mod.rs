@@ -127,6 +127,7 @@ impl Record {
         loop {
             let (number, recording, file) = self.begin(&daemon, &names.take()).await?;
             let encoding = answer(daemon::call(recording.encoding())).await.unwrap_or_default();
+            let pre = self.past(&recording, output).await;
             let path = file.path().display().to_string();
             if self.detach {
                 let encoding = Encoder::new(&encoding);
@@ -142,6 +143,7 @@ impl Record {
             let shown = if self.segment.is_some() { self.file.display().to_string() } else { path };
             let mut ended = Ended::new(number, &self.stream, Some(shown), &encoding, summary);
             ended.files = files;
+            ended.pre_ns = pre;
             if !goes_on {
                 ended.earlier = earlier;
                 return self.finish(&ended, &last, interrupted, output);
@@ -149,6 +151,17 @@ impl Record {
             earlier.push(ended);
             output.note(&format!("the format of {} has changed: going on in a further file", self.stream));
         }
+    }
+
+    /// How long before it was asked for the recording begins, in ns. Less than was wished is said.
+    async fn past(&self, recording: &RecordingProxy<'_>, output: &Output) -> u64 {
+        let Some(wanted) = self.pre else { return 0 };
+        let kept = answer(daemon::call(recording.pre())).await.unwrap_or_default();
+        if kept < values::ns(wanted) {
+            let (kept, wanted) = (units::duration(kept), units::duration(values::ns(wanted)));
+            output.note(&format!("it begins {kept} before now, not {wanted}: more is not kept (`vsctl status -v`)"));
+        }
+        kept
     }
 
     /// Takes what has been recorded from the limits; whether anything is left of them.
