@@ -26,12 +26,13 @@ pub(crate) struct Storage<S> {
 
 impl<S: Sink> Storage<S> {
     pub fn new(sink: S) -> Self {
-        Self::torn(sink, 0, 0)
+        Self { sink, end: 0, occupied: 0, reserves: true, unsynced: None }
     }
 
-    /// A file that is of use up to `end` and goes on up to `length`.
-    pub fn torn(sink: S, end: u64, length: u64) -> Self {
-        Self { sink, end, occupied: length, reserves: true, unsynced: None }
+    /// A file that is of use up to `end`. How much of the disk it has nobody can tell: a recorder that
+    /// was killed has left room reserved behind the file's length, too.
+    pub fn torn(sink: S, end: u64) -> Self {
+        Self { end, occupied: u64::MAX, ..Self::new(sink) }
     }
 
     pub fn end(&self) -> u64 {

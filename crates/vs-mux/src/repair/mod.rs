@@ -62,7 +62,7 @@ pub fn finish<F: Read + Seek + Sink>(file: &mut F) -> Result<Report, RepairError
         Look::Whole(report) => return Ok(report),
         Look::Unfinished { header, salvage, length } => (header, salvage, length),
     };
-    let mut storage = Storage::torn(file, salvage.end, length);
+    let mut storage = Storage::torn(file, salvage.end);
     let (_, finished) = finish_in_place(&mut storage, &header.track, header.placeholder_at, &salvage.table);
     finished?;
     Ok(report(&header, &salvage, length, storage.end()))
