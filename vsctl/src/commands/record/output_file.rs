@@ -5,9 +5,11 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 /// Why there is no file to record into.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +142,14 @@ fn rename(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
 
 /// The regular file at `path`, through links, if it may be written to.
 fn writable(path: &Path) -> Result<PathBuf, OpenError> {
-    let file = OpenOptions::new().write(true).open(path).map_err(|error| explain(path, error))?;
+    // To open a pipe would otherwise be to wait for a reader.
+    let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().write(true).custom_flags(nonblock).open(path).map_err(|error| {
+        match error.raw_os_error() {
+            Some(code) if code == Errno::NXIO.raw_os_error() => OpenError::NotRegular(path.to_owned()),
+            _ => explain(path, error),
+        }
+    })?;
     let io = |source| OpenError::Io { path: path.to_owned(), source };
     if !file.metadata().map_err(io)?.is_file() {
         return Err(OpenError::NotRegular(path.to_owned()));
@@ -233,6 +242,10 @@ mod tests {
     fn errors_name_the_file_and_the_reason() {
         let error = OutputFile::open(Path::new("/nonexistent/out.mp4"), false).unwrap_err().to_string();
         assert_eq!(error, "cannot create /nonexistent/out.mp4: there is no directory /nonexistent");
+        let pipe = tempfile::tempdir().unwrap().keep().join("pipe");
+        rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(matches!(OutputFile::open(&pipe, true), Err(OpenError::NotRegular(_))), "nobody reads it");
+        std::fs::remove_dir_all(pipe.parent().unwrap()).unwrap();
         let error = OutputFile::open(Path::new("/dev/null"), true).unwrap_err().to_string();
         assert!(error.contains("not a regular file"), "{error}");
         let error = OutputFile::open(Path::new("/tmp"), true).unwrap_err().to_string();
