@@ -6,7 +6,7 @@
 //! sets and SEI messages before that slice are the next picture's already.
 
 use crate::Codec;
-use crate::nal::{START_CODE, find_start_code};
+use crate::nal::{START_CODE, find_start_code, without_filling};
 use crate::role::{Pictures, Role};
 
 /// Largest access unit in bytes. An 8K intra picture at the minimum compression that either codec
@@ -125,7 +125,7 @@ impl AccessUnits {
             && let Some((end, next)) = self.nal_end(nal)
         {
             self.nal = Some(next);
-            let role = self.pictures.role(&self.buffer[nal.payload..end]);
+            let role = self.pictures.role(without_filling(&self.buffer[nal.payload..end]));
             let begins = self.has_picture && matches!(role, Role::Delimiter | Role::FirstSlice);
             let boundary = self.boundary.unwrap_or(nal.code);
             match role {

@@ -33,9 +33,9 @@ impl<'a> Iterator for NalUnits<'a> {
                 None => (self.rest, &[][..]),
             };
             self.rest = rest;
-            let end = unit.iter().rposition(|&byte| byte != 0);
-            if let Some(end) = end {
-                return Some(&unit[..=end]);
+            let unit = without_filling(unit);
+            if !unit.is_empty() {
+                return Some(unit);
             }
         }
         None
@@ -46,6 +46,13 @@ pub(crate) const START_CODE: [u8; 3] = [0, 0, 1];
 
 pub(crate) fn find_start_code(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, &START_CODE)
+}
+
+/// What stands between two start codes without the zero bytes that may trail a NAL unit (B.1.1); empty
+/// if there is nothing else.
+pub(crate) fn without_filling(nal: &[u8]) -> &[u8] {
+    let end = nal.iter().rposition(|&byte| byte != 0);
+    end.map_or(&[], |end| &nal[..=end])
 }
 
 /// What a NAL unit is, as far as a file or a stream has to know (H.264 table 7-1, H.265 table 7-1).

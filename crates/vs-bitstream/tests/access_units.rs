@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use vs_bitstream::{AccessUnitTooLarge, AccessUnits, Codec};
+use vs_bitstream::{AccessUnitTooLarge, AccessUnits, Codec, NalKind, nal_units};
 
 /// Main profile, 160×120, frame_num and pic_order_cnt_lsb of 4 bits: as the slices below are written.
 const SPS: [u8; 9] = [0x67, 77, 0, 11, 0b1111_0010, 0b0001_0100, 0b0000_1010, 0b0100_0110, 0b0000_0000];
@@ -46,7 +46,7 @@ fn slice(header: u8, first: u8, frame_num: u8, lsb: u8) -> Vec<u8> {
 }
 
 fn counted(codec: Codec, nals: &[&[u8]]) -> Vec<usize> {
-    split(codec, &stream(nals), &[7]).iter().map(|unit| vs_bitstream::nal_units(unit).count()).collect()
+    split(codec, &stream(nals), &[7]).iter().map(|unit| nal_units(unit).count()).collect()
 }
 
 #[test]
@@ -84,6 +84,14 @@ fn pictures_of_h265() {
     let nals: &[&[u8]] = &[&vps, &sps, &pps, &first, &more, &other_layer, &suffix_sei, &prefix_sei, &first, &first];
     assert_eq!(counted(Codec::H265, nals), [7, 2, 1]);
     assert_eq!(counted(Codec::H265, &[&delimiter, &first, &delimiter, &first, &more]), [2, 3]);
+}
+
+/// Zeros between two start codes are filling (B.1.1: trailing_zero_8bits), and no slice of type 0.
+#[test]
+fn zeros_are_no_picture() {
+    let (set, picture) = ([0x40, 1, 9], [0x02, 1, 0x80]);
+    assert_eq!(counted(Codec::H265, &[&set, &[0; 3], &set, &picture, &[0; 50]]), [3]);
+    assert_eq!(counted(Codec::H265, &[&[0; 2], &picture, &picture]), [1, 1]);
 }
 
 #[test]
@@ -133,6 +141,9 @@ proptest! {
         prop_assert_eq!(&split(codec, &stream, &sizes), &whole);
         prop_assert_eq!(&split(codec, &stream, &[1]), &whole);
         prop_assert!(whole.iter().all(|unit| !unit.is_empty()));
+        // Only what follows the last picture has none.
+        let is_slice = |nal| NalKind::of(codec, nal).is_slice();
+        prop_assert!(whole.iter().rev().skip(1).all(|unit| nal_units(unit).any(is_slice)));
         // Nothing is lost but zeros before the first start code.
         let together = whole.concat();
         prop_assert!(stream.ends_with(&together));

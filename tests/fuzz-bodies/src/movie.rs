@@ -12,20 +12,28 @@ pub(crate) fn run(data: &[u8]) {
         Ok(movie) => movie,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let first = read(&mut movie, data.len());
+    let (first, whole) = read(&mut movie, data.len());
     movie.rewind();
-    assert!(first == read(&mut movie, data.len()));
+    assert!(first == read(&mut movie, data.len()).0);
     let middle = first.get(first.len() / 2).and_then(|unit| unit.times).map_or(0, |times| times.pts_ns);
     if movie.seek(middle).is_ok()
         && let Ok(Some(unit)) = movie.next_unit()
     {
-        assert!(first.contains(&unit));
+        // Behind what cannot be read there may be more than was read, and parameter sets that were passed over.
+        assert!(!whole || first.iter().any(|read| same_picture(read, &unit)));
     }
 }
 
-/// All frames that can be read, of which there are at most as many as bytes.
-fn read(movie: &mut Movie<Cursor<&[u8]>>, bytes: usize) -> Vec<Unit> {
-    let mut units = Vec::new();
+/// The same frame, whichever parameter sets have been put in: those that files put among the frames where they must
+/// not be are not known to whoever seeks.
+fn same_picture(one: &Unit, other: &Unit) -> bool {
+    let same_end = one.data.last() == other.data.last();
+    one.times == other.times && one.keyframe == other.keyframe && one.shown == other.shown && same_end
+}
+
+/// All frames that can be read, of which there are at most as many as bytes, and whether that is all without a fault.
+fn read(movie: &mut Movie<Cursor<&[u8]>>, bytes: usize) -> (Vec<Unit>, bool) {
+    let (mut units, mut whole) = (Vec::new(), true);
     for _ in 0..=bytes {
         match movie.next_unit() {
             Ok(Some(unit)) => {
@@ -35,9 +43,9 @@ fn read(movie: &mut Movie<Cursor<&[u8]>>, bytes: usize) -> Vec<Unit> {
                 assert!(unit.times.is_none_or(|times| times.dts_ns <= times.pts_ns));
                 units.push(unit);
             }
-            Ok(None) => return units,
-            Err(error) if error.is_passing() => {}
-            Err(_) => return units,
+            Ok(None) => return (units, whole),
+            Err(error) if error.is_passing() => whole = false,
+            Err(_) => return (units, false),
         }
     }
     panic!("more frames than bytes");
