@@ -177,6 +177,12 @@ impl<'a> FrameView<'a> {
         Self { guard, format, meta }
     }
 
+    /// How the bytes are laid out, and what they mean.
+    #[must_use]
+    pub fn format(&self) -> &'a Format {
+        self.format
+    }
+
     /// How many planes there are.
     #[must_use]
     pub fn plane_count(&self) -> usize {

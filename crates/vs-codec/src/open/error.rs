@@ -100,7 +100,7 @@ pub enum OpenError {
         reason: String,
     },
     /// Software does not convert these pictures.
-    #[error("the software converter does not make {reason}")]
+    #[error("software does not convert that: {reason}")]
     Conversion {
         /// What into what, and what is possible.
         reason: String,

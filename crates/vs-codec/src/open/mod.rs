@@ -155,7 +155,7 @@ pub fn decodable() -> &'static [FourCc] {
 #[must_use]
 pub fn inputs() -> &'static [FourCc] {
     #[cfg(feature = "software-h264")]
-    return crate::software::INPUTS;
+    return vs_convert::FORMATS;
     #[cfg(not(feature = "software-h264"))]
     return &[];
 }

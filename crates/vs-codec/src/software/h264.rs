@@ -9,10 +9,10 @@ use std::sync::Arc;
 use vs_bitstream::h264::Sps;
 use vs_bitstream::order::PictureCounter;
 use vs_bitstream::{Codec, NalKind, is_keyframe, nal_units};
+use vs_convert::fill;
 use vs_frame::{FourCc, WriteSlot};
 
 use super::engine::{Announced, Damaged, Engine, Look, check_size, format_of_video};
-use super::fill;
 use super::openh264::name;
 use super::openh264_decoder::{Decoded, Openh264Decoder, disguise};
 use super::reorder::{Depth, Reorder};
@@ -157,5 +157,5 @@ fn depth_of(sps: &Sps) -> Depth {
 /// Copies a picture into a buffer of its size; whether that worked.
 fn write(slot: &mut WriteSlot, picture: &Decoded<'_>) -> bool {
     let format = Arc::clone(slot.format());
-    matches!(slot.write(|memories| fill::fill(memories, &format, &picture.planes)), Ok(Some(())))
+    matches!(slot.write(|memories| fill(memories, &format, &picture.planes)), Ok(Some(())))
 }

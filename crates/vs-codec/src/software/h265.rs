@@ -18,11 +18,11 @@ use rusty_h265::ps::{Pps, Sps, parse_pps, parse_sps};
 use rusty_h265::slice::parse_slice_header;
 use rusty_h265::{Decoder, Frame, Picture as Planes, Plane};
 use vs_bitstream::{Codec, NalKind, VideoFormat, h265, is_keyframe, nal_units};
+use vs_convert::{I420, fill};
 use vs_frame::{FourCc, WriteSlot};
 
 use super::engine::{Announced, Damaged, Engine, Look, check_size, format_of_video, guard};
-use super::fill;
-use super::openh264::{I420, MAX_MACROBLOCKS};
+use super::openh264::MAX_MACROBLOCKS;
 use crate::decoder::MAX_ACCESS_UNIT;
 use crate::session::{BackendError, Loss, Output, Picture};
 
@@ -148,7 +148,7 @@ impl H265 {
             narrow(plane, (uv_left, uv_top, uv_width, uv_height), bytes).ok_or(Damaged)?;
         }
         let planes = I420 { y, u, v, y_stride: width, uv_stride: uv_width };
-        match slot.write(|memories| fill::fill(memories, &format, &planes)) {
+        match slot.write(|memories| fill(memories, &format, &planes)) {
             Ok(Some(())) => Ok(()),
             _ => Err(Damaged),
         }

@@ -7,16 +7,13 @@
 mod converter;
 mod decoder;
 mod engine;
-mod fill;
 mod h264;
 #[cfg(feature = "software-h265")]
 mod h265;
 mod openh264;
 mod openh264_decoder;
 mod outbox;
-mod picture;
 mod reorder;
-mod scale;
 #[cfg(feature = "software-vp9")]
 mod vp9;
 
@@ -25,6 +22,7 @@ use std::num::NonZeroU32;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use vs_convert::ToI420;
 use vs_frame::clock::NS_PER_MS;
 use vs_frame::format::MODIFIER_LINEAR;
 use vs_frame::{Format, FourCc, Frame};
@@ -37,11 +35,9 @@ use crate::open::{BackendKind, OpenError};
 use crate::session::{BackendError, FrameTag, Output, Session, SubmitError};
 
 use openh264::{Coded, Openh264, Settings};
-use picture::Converter as ToI420;
 
 pub(crate) use converter::SoftwareConverter;
 pub(crate) use decoder::{DECODABLE, SoftwareDecoder};
-pub(crate) use picture::INPUTS;
 
 /// Access units that wait to be received before `submit` refuses: a caller that never
 /// receives must not fill the memory.
@@ -187,7 +183,7 @@ impl Encoder for SoftwareH264 {
         }
         check_input(&self.input, frame.format())?;
         let view = frame.map()?;
-        let picture = self.converter.convert(&view, frame.format()).ok_or(SubmitError::Incomplete)?;
+        let picture = self.converter.convert(&view).ok_or(SubmitError::Incomplete)?;
         let Coded { data, keyframe } = self.codec.encode(&picture, tag.pts_ns / NS_PER_MS as i64)?;
         self.waiting.push_back(AccessUnit { data, tag, dts_ns: tag.pts_ns, keyframe });
         Ok(())

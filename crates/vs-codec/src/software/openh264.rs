@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use openh264_sys2 as sys;
 use openh264_sys2::source::APILoader as library;
+use vs_convert::I420;
 use vs_frame::{Colorimetry, Rate};
 
 use super::{failed, to_c_int};
@@ -61,31 +62,6 @@ pub(super) struct Settings {
     pub profile: Option<Profile>,
     pub level: Option<Level>,
     pub threads: NonZeroU8,
-}
-
-/// A picture as the library reads it: I420, chroma planes with a common stride.
-pub(super) struct I420<'a> {
-    pub y: &'a [u8],
-    pub u: &'a [u8],
-    pub v: &'a [u8],
-    pub y_stride: usize,
-    pub uv_stride: usize,
-}
-
-impl I420<'_> {
-    /// Whether each row of a `width` by `height` picture lies within its plane.
-    fn covers(&self, width: usize, height: usize) -> bool {
-        let end = |stride: usize, width: usize, rows: usize| {
-            stride.checked_mul(rows.saturating_sub(1)).and_then(|last| last.checked_add(width))
-        };
-        let fits = |plane: &[u8], stride, width, rows| {
-            stride >= width && end(stride, width, rows).is_some_and(|end| end <= plane.len())
-        };
-        let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
-        fits(self.y, self.y_stride, width, height)
-            && fits(self.u, self.uv_stride, chroma_width, chroma_height)
-            && fits(self.v, self.uv_stride, chroma_width, chroma_height)
-    }
 }
 
 /// One coded picture.

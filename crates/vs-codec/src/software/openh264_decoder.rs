@@ -15,8 +15,9 @@ use std::ptr;
 
 use openh264_sys2 as sys;
 use openh264_sys2::source::APILoader as library;
+use vs_convert::I420;
 
-use super::openh264::{I420, name};
+use super::openh264::name;
 use crate::session::BackendError;
 
 /// A decoder object. `decoder` is never null, initialised, and used by one thread at a time.

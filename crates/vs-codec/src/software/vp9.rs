@@ -8,12 +8,11 @@
 use std::sync::Arc;
 
 use rusty_vp9::{BitReader, DecodedFrame, Error, FrameHeader, Vp9Decoder, parse_uncompressed_header};
+use vs_convert::{I420, fill};
 use vs_frame::colorimetry::H273;
 use vs_frame::{FourCc, Rate, WriteSlot};
 
 use super::engine::{Announced, Damaged, Engine, Look, check_size, format_of, guard};
-use super::fill;
-use super::openh264::I420;
 use crate::decoder::MAX_ACCESS_UNIT;
 use crate::session::{BackendError, Output, Picture};
 
@@ -200,5 +199,5 @@ fn write(picture: &DecodedFrame, slot: &mut WriteSlot) -> bool {
         return false;
     }
     let planes = I420 { y, u, v, y_stride: *y_stride, uv_stride: *uv_stride };
-    matches!(slot.write(|memories| fill::fill(memories, &format, &planes)), Ok(Some(())))
+    matches!(slot.write(|memories| fill(memories, &format, &planes)), Ok(Some(())))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Any picture as I420, with as little copying as its layout allows.
 //!
-//! Planes that already are what the encoder reads are lent to it where they lie; the others
+//! Planes that already are what is wanted are lent where they lie; the others
 //! are converted into scratch memory that is used again and again. Odd sizes are padded to
 //! even ones by repeating the last column and row.
 
@@ -10,10 +10,8 @@ use yuv::{
     BufferStoreMut, YuvConversionMode, YuvError, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
 };
 
-use super::openh264::I420;
-
-/// The pixel formats that can be read.
-pub(crate) const INPUTS: &[FourCc] = &[
+/// The pixel formats that pictures can have, before and after.
+pub const FORMATS: &[FourCc] = &[
     FourCc::NV12,
     FourCc::NV21,
     FourCc::NV16,
@@ -36,11 +34,11 @@ pub(crate) const INPUTS: &[FourCc] = &[
 
 /// From this height on, RGB becomes Rec. 709, below it BT.601: what players take a picture
 /// for that does not say.
-pub(super) const HD_HEIGHT: u32 = 720;
+pub(crate) const HD_HEIGHT: u32 = 720;
 
 /// How the bytes of a picture become planes.
-#[derive(Clone, Copy)]
-pub(super) enum Layout {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
     /// Planes 1 and 2 are Cb and Cr, or the other way round.
     Planar { swapped: bool },
     /// Plane 1 has Cb and Cr in turn, or the other way round; as many rows as luma, or half.
@@ -53,7 +51,7 @@ pub(super) enum Layout {
     Rgb(FromRgb),
 }
 
-pub(super) type FromRgb = fn(
+pub(crate) type FromRgb = fn(
     &mut YuvPlanarImageMut<'_, u8>,
     &[u8],
     u32,
@@ -63,7 +61,7 @@ pub(super) type FromRgb = fn(
 ) -> Result<(), YuvError>;
 
 impl Layout {
-    pub(super) fn of(fourcc: FourCc) -> Option<Self> {
+    pub fn of(fourcc: FourCc) -> Option<Self> {
         Some(match fourcc {
             FourCc::YUV420 | FourCc::YUV420M => Self::Planar { swapped: false },
             FourCc::YVU420 => Self::Planar { swapped: true },
@@ -84,8 +82,43 @@ impl Layout {
     }
 }
 
+/// A picture as most codecs want it: three planes, those of chroma with half as many columns and rows
+/// (rounded up) and a common stride.
+#[derive(Clone, Copy, Debug)]
+pub struct I420<'a> {
+    /// Luma, row after row.
+    pub y: &'a [u8],
+    /// Cb.
+    pub u: &'a [u8],
+    /// Cr.
+    pub v: &'a [u8],
+    /// Bytes from one row of luma to the next.
+    pub y_stride: usize,
+    /// Bytes from one row of chroma to the next.
+    pub uv_stride: usize,
+}
+
+impl I420<'_> {
+    /// Whether each row of a `width` by `height` picture lies within its plane.
+    #[must_use]
+    pub fn covers(&self, width: usize, height: usize) -> bool {
+        let end = |stride: usize, width: usize, rows: usize| {
+            stride.checked_mul(rows.saturating_sub(1)).and_then(|last| last.checked_add(width))
+        };
+        let fits = |plane: &[u8], stride, width, rows| {
+            stride >= width && end(stride, width, rows).is_some_and(|end| end <= plane.len())
+        };
+        let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
+        fits(self.y, self.y_stride, width, height)
+            && fits(self.u, self.uv_stride, chroma_width, chroma_height)
+            && fits(self.v, self.uv_stride, chroma_width, chroma_height)
+    }
+}
+
 /// Turns pictures of one format into I420.
-pub(super) struct Converter {
+#[derive(Debug)]
+pub struct ToI420 {
+    fourcc: FourCc,
     layout: Layout,
     /// Size of the picture, and rounded up to even.
     width: usize,
@@ -98,9 +131,10 @@ pub(super) struct Converter {
     v: Vec<u8>,
 }
 
-impl Converter {
-    /// `None` for a pixel format that cannot be read.
-    pub(super) fn new(format: &Format) -> Option<Self> {
+impl ToI420 {
+    /// For pictures of this format; `None` for a pixel format that is not among [`FORMATS`].
+    #[must_use]
+    pub fn new(format: &Format) -> Option<Self> {
         let layout = Layout::of(format.fourcc)?;
         let (width, height) = (format.width as usize, format.height as usize);
         let (even_width, even_height) = (width.next_multiple_of(2), height.next_multiple_of(2));
@@ -109,21 +143,25 @@ impl Converter {
             _ => format.color,
         };
         let (y, u, v) = (Vec::new(), Vec::new(), Vec::new());
-        Some(Self { layout, width, height, even_width, even_height, output_color, y, u, v })
+        Some(Self { fourcc: format.fourcc, layout, width, height, even_width, even_height, output_color, y, u, v })
     }
 
     /// The colour of what comes out.
-    pub(super) fn output_color(&self) -> Colorimetry {
+    #[must_use]
+    pub fn output_color(&self) -> Colorimetry {
         self.output_color
     }
 
-    /// The picture as I420 of even size; `None` if its bytes are not all there.
-    pub(super) fn convert<'a>(&'a mut self, view: &'a FrameView<'_>, format: &Format) -> Option<I420<'a>> {
-        debug_assert_eq!((format.width as usize, format.height as usize), (self.width, self.height));
+    /// The picture as I420 of even size; `None` if its bytes are not all there, or if it has not the size
+    /// and pixel format that were announced. Strides may change from picture to picture.
+    pub fn convert<'a>(&'a mut self, view: &'a FrameView<'_>) -> Option<I420<'a>> {
+        let &Format { fourcc, width, height, .. } = view.format();
+        if (fourcc, width as usize, height as usize) != (self.fourcc, self.width, self.height) {
+            return None;
+        }
         let first = view.plane(0)?;
         match self.layout {
             Layout::Packed(convert) => {
-                let width = format.width;
                 self.packed(first, |target, rows, stride| {
                     let image = YuvPackedImage { yuy: rows, yuy_stride: stride, width, height: target.height };
                     convert(target, &image)
@@ -163,7 +201,7 @@ impl Converter {
         Some(self.converted())
     }
 
-    /// Three planes: lent as they are if their layout is one that the encoder reads.
+    /// Three planes: lent as they are if their layout is I420 of even size.
     fn planar<'a>(&'a mut self, view: &'a FrameView<'_>, y: PlaneView<'a>, swapped: bool) -> Option<I420<'a>> {
         let (first, second) = (view.plane(1)?, view.plane(2)?);
         let (u, v) = if swapped { (second, first) } else { (first, second) };

@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 
 use vs_frame::{Format, FourCc};
 
-use super::openh264::I420;
+use crate::I420;
 
 /// Where the bytes of a pair of pixels are in packed 4:2:2: first luma, Cb, Cr; the second luma
 /// follows two bytes after the first.
@@ -13,18 +13,28 @@ const PACKED: [(FourCc, [usize; 3]); 4] =
     [(FourCc::YUYV, [0, 1, 3]), (FourCc::UYVY, [1, 0, 2]), (FourCc::YVYU, [0, 3, 1]), (FourCc::VYUY, [1, 2, 0])];
 
 /// Whether [`fill`] makes this format.
-pub(super) fn makes(fourcc: FourCc) -> bool {
+#[must_use]
+pub fn makes(fourcc: FourCc) -> bool {
     use FourCc as F;
     let planar = [F::YUV420, F::YUV420M, F::YVU420, F::NV12, F::NV12M, F::NV21, F::NV16, F::GREY];
     planar.contains(&fourcc) || PACKED.iter().any(|(packed, _)| *packed == fourcc)
 }
 
-/// Writes a picture of the format's size; `None` if it is not one that is made, or something does not
-/// fit.
-pub(super) fn fill<M>(memories: &mut [M], format: &Format, picture: &I420<'_>) -> Option<()>
+/// Writes a picture of the format's size into the memories of a buffer of that format; `None` if it is not
+/// one that is [made](makes), or something does not fit.
+pub fn fill<M>(memories: &mut [M], format: &Format, picture: &I420<'_>) -> Option<()>
 where
     M: DerefMut<Target = [u8]>,
 {
+    write(&mut slices(memories), format, picture)
+}
+
+/// The memories, whatever holds them.
+pub(crate) fn slices<M: DerefMut<Target = [u8]>>(memories: &mut [M]) -> Vec<&mut [u8]> {
+    memories.iter_mut().map(DerefMut::deref_mut).collect()
+}
+
+pub(crate) fn write(memories: &mut [&mut [u8]], format: &Format, picture: &I420<'_>) -> Option<()> {
     let &I420 { y, u, v, y_stride, uv_stride } = picture;
     if let Some((_, places)) = PACKED.iter().find(|(packed, _)| *packed == format.fourcc) {
         return pack(rows(memories, format, 0)?, picture, *places);
@@ -59,14 +69,11 @@ where
 }
 
 /// The rows of a plane in its memory, without padding.
-pub(super) fn rows<'a, M>(
-    memories: &'a mut [M],
+pub(crate) fn rows<'a>(
+    memories: &'a mut [&mut [u8]],
     format: &Format,
     plane: usize,
-) -> Option<impl Iterator<Item = &'a mut [u8]> + use<'a, M>>
-where
-    M: DerefMut<Target = [u8]>,
-{
+) -> Option<impl Iterator<Item = &'a mut [u8]> + use<'a>> {
     let layout = format.planes.get(plane)?;
     let (offset, size) = (layout.offset as usize, layout.size as usize);
     let (row_bytes, count) = (format.plane_row_bytes(plane) as usize, format.plane_rows(plane) as usize);

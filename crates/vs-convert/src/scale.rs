@@ -4,12 +4,15 @@
 //! The filter is bilinear, and as wide as the pixels that come out: when a picture is made smaller,
 //! each pixel of it is a mean of all that it stands for, so that nothing flickers.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::fmt;
+
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3, U8x4};
+use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 /// Rows of pixels of equal size.
 #[derive(Clone, Copy)]
-pub(super) struct Pixels<'a> {
+pub(crate) struct Pixels<'a> {
     pub data: &'a [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
@@ -22,16 +25,38 @@ pub(super) struct Pixels<'a> {
 
 /// Scales, with memory that is used again and again.
 #[derive(Default)]
-pub(super) struct Scaler {
+pub(crate) struct Scaler {
     resizer: Resizer,
     /// Rows whose padding is no whole number of pixels.
     tight: Vec<u8>,
 }
 
+impl fmt::Debug for Scaler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scaler").finish_non_exhaustive()
+    }
+}
+
 impl Scaler {
     /// Fills `out` with `width` by `height` pixels without padding; `None` if the bytes are not all
     /// there. With `alpha`, what is transparent has no colour.
-    pub(super) fn scale(
+    pub fn scale(
+        &mut self,
+        from: Pixels<'_>,
+        out: &mut Vec<u8>,
+        (width, height): (u32, u32),
+        alpha: bool,
+    ) -> Option<()> {
+        // By the kind of pixel, for the library would otherwise be compiled for all that it knows, which takes minutes.
+        match from.bytes {
+            1 => self.scale_typed::<U8>(from, out, (width, height), alpha),
+            3 => self.scale_typed::<U8x3>(from, out, (width, height), alpha),
+            4 => self.scale_typed::<U8x4>(from, out, (width, height), alpha),
+            _ => None,
+        }
+    }
+
+    fn scale_typed<P: PixelTrait>(
         &mut self,
         from: Pixels<'_>,
         out: &mut Vec<u8>,
@@ -39,12 +64,6 @@ impl Scaler {
         alpha: bool,
     ) -> Option<()> {
         let Pixels { mut data, mut stride, bytes, .. } = from;
-        let kind = match bytes {
-            1 => PixelType::U8,
-            3 => PixelType::U8x3,
-            4 => PixelType::U8x4,
-            _ => return None,
-        };
         let (columns, rows) = (from.width.ceil() as usize, from.height.ceil() as usize);
         let row_bytes = columns * bytes;
         if stride % bytes != 0 || data.len() < stride * rows {
@@ -54,15 +73,16 @@ impl Scaler {
             }
             (data, stride) = (&self.tight, row_bytes);
         }
-        let source = ImageRef::new(u32::try_from(stride / bytes).ok()?, u32::try_from(rows).ok()?, data, kind).ok()?;
+        let (pixels, rows) = (u32::try_from(stride / bytes).ok()?, u32::try_from(rows).ok()?);
+        let source = TypedImageRef::<P>::from_buffer(pixels, rows, data.get(..stride * rows as usize)?).ok()?;
         // The filter reads all that it is given, also beyond what is to be scaled.
-        let source = CroppedImage::new(&source, 0, 0, u32::try_from(columns).ok()?, source.height()).ok()?;
+        let source = TypedCroppedImage::from_ref(&source, 0, 0, u32::try_from(columns).ok()?, source.height()).ok()?;
         out.resize(width as usize * height as usize * bytes, 0);
-        let mut target = Image::from_slice_u8(width, height, out, kind).ok()?;
+        let mut target = TypedImage::<P>::from_buffer(width, height, out).ok()?;
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(0.0, 0.0, from.width, from.height)
             .use_alpha(alpha);
-        self.resizer.resize(&source, &mut target, &options).ok()
+        self.resizer.resize_typed(&source, &mut target, &options).ok()
     }
 }
