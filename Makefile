@@ -27,9 +27,9 @@ test: ## run every test, those in the guest included
 	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
 	tests/guest/test
 
-guest-test: ## run the tests against real kernel drivers, in a virtual machine
+guest-test: ## run the tests against real kernel drivers, in a virtual machine, each as often as promised
 	scripts/setup build test guest
-	tests/guest/test
+	GUEST_THOROUGH=1 tests/guest/test
 
 players: ## let a browser and GStreamer play recordings and seek in them (downloads a browser)
 	scripts/setup build test players

@@ -24,6 +24,7 @@
 //! * `AsyncClient` (feature `tokio`) is the same as a `Stream`.
 //! * `publish` (feature `publish`) is the other side: a program publishes frames of its own.
 //! * `codec` (feature `codec`): the daemon's encoders and decoders, for whatever frames.
+//! * `convert` (feature `convert`): pictures in the pixel format and size that the program wants.
 //! * `dbus` (feature `dbus`) are the proxies to start streams and record them.
 //!
 //! # How long a frame may be held
@@ -48,6 +49,8 @@ mod builder;
 mod client;
 #[cfg(feature = "codec")]
 pub mod codec;
+#[cfg(feature = "convert")]
+pub mod convert;
 mod core;
 mod counters;
 #[cfg(feature = "dbus")]

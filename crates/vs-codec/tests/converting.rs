@@ -245,7 +245,9 @@ fn what_cannot_be_is_refused_with_what_can() {
         assert!(matches!(error, OpenError::Conversion { .. } | OpenError::Modifier { .. }));
         error.to_string()
     };
-    assert!(refused(&input, &to(FourCc::H264, 64, 64)).contains("no H264 can be made of NV12: only of one of NV12, NV21"));
+    assert!(
+        refused(&input, &to(FourCc::H264, 64, 64)).contains("no H264 can be made of NV12: only of one of NV12, NV21")
+    );
     assert!(refused(&input, &to(FourCc::RGB24, 0, 64)).contains("0x64"));
     assert!(refused(&input, &to(FourCc::RGB24, 16384, 16384)).contains("16384x16384"));
     let tiled = Format { modifier: 1, ..input.clone() };

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod blocking;
+#[cfg(feature = "convert")]
+mod converting;
 mod crowds;
 mod processes;
 mod reconnecting;

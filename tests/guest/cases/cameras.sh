@@ -22,7 +22,10 @@ devices=$(vsctl devices --cameras)
 expect_match devices '^cam0 +camera +/dev/video[0-9]+ +vivid ' "$devices"
 expect_match devices '^cam1 +camera +/dev/video[0-9]+ +vivid ' "$devices"
 
-for size in 640x480 1280x720; do
+sizes="640x480 1280x720"
+# What runs as PID 1 makes no difference to the larger ones.
+[ "$INIT" = lean ] || sizes=$(often "$sizes" 640x480)
+for size in $sizes; do
     for camera in cam0 cam1; do
         started=$(vsctl start-stream $camera --size $size --rate 30)
         expect_match "$camera" "$camera is running: [A-Z0-9]+ $size at 30 fps, dmabuf" "$started"

@@ -10,7 +10,7 @@ if ! ffmpeg -v error -xerror -i "$file" -f null - </dev/null >"$file.log" 2>&1; 
     exit 1
 fi
 packets=$(ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 "$file")
-awk -F, 'NR > 1 && $1 - last > 0.3 { gaps++; missing += $1 - last } { last = $1 } END {
+awk -F, -v cycles="$(<"$1/cycles")" 'NR > 1 && $1 - last > 0.3 { gaps++; missing += $1 - last } { last = $1 } END {
     printf "%d frames in %.1f s, %d gaps of %.1f s\n", NR, last, gaps, missing
-    exit !(gaps >= 95 && NR > 300 && last > 60)
+    exit !(gaps >= cycles * 0.95 && NR > cycles * 3 && last > cycles * 0.6)
 }' <<<"$packets"

@@ -2,14 +2,14 @@
 # init: lean
 # timeout: 600
 #
-# A camera is unplugged and plugged in 100 times, under clients and a recording: none of them is
+# A camera is unplugged and plugged in 100 times (20 in a quick run), under clients and a recording: none of them is
 # ended, frames are back each time and none is stale, and the daemon is as it was. replug.judge.sh
 # looks at the file.
 
 . "$LIB"
 
 warm_up=5
-cycles=100
+cycles=$(often 100 20)
 # Frames are to be back a second after the camera. udev's own processes take most of that here,
 # on one emulated processor that is shared with the encoder: so the median counts, and is held to
 # twice as much; all are printed.
@@ -58,6 +58,7 @@ echo "after $warm_up cycles: $files files, $threads threads, $memory kB; after $
 [ "$(resident_kb)" -lt $((memory + 4096)) ] || fail "the daemon grows: $memory kB, then $(resident_kb) kB"
 
 tail -n 1 cycles
+echo "$cycles" >"$OUT/cycles"
 awk '$1 == "running" { print $2 }' cycles | sort -n >back
 echo "from bind to a frame, in ms: $(tr '\n' ' ' <back)"
 expect_equal "cycles" $((cycles - warm_up)) "$(wc -l <back)"
@@ -75,7 +76,8 @@ kill -INT $receiver
 wait $receiver || true
 cat received.json
 expect_match "connections of the client" '"connections": 1,' "$(cat received.json)"
-expect_match "gaps that the client saw" "\"source_gaps\": [0-9]{3}" "$(cat received.json)"
+gaps=$(awk -F'[:,]' '/"source_gaps"/ { print $2 + 0; exit }' received.json)
+[ "$gaps" -ge "$cycles" ] || fail "the client saw $gaps gaps of $cycles outages"
 lines=$(grep -c 'cam0' "$OUT/daemon-log")
 echo "$lines lines in the log"
 [ "$lines" -lt $((cycles * 7)) ] || fail "the log grows by $lines lines in $cycles cycles"

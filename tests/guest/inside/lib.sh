@@ -19,6 +19,11 @@ expect_match() {
     grep -qE -- "$2" <<<"$3" || fail "$1: nothing matches '$2' in: $3"
 }
 
+# often MANY FEW: MANY in a thorough run, FEW in one that shall only see that it works.
+often() {
+    if [ "${THOROUGH:-}" ]; then echo "$1"; else echo "$2"; fi
+}
+
 # load MODULE PARAMETER...: with its device nodes and udev's properties in place afterwards.
 load() {
     modprobe "$@" || fail "modprobe $*"

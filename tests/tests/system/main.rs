@@ -11,6 +11,7 @@ mod converted;
 mod converting_files;
 mod counters;
 mod errors;
+mod examples;
 mod hostile;
 mod introspection;
 mod isolation;

@@ -30,11 +30,12 @@ const FPS: u64 = 60;
 /// Bytes that a file of the daemon may have: more than a picture, which is in memory that counts as a file.
 const LARGEST: u64 = 300_000;
 
-/// A disk with this much room, mounted where only the command and those it starts see it. What lies there at the end
-/// is copied to another directory: `$0` is the disk, `$1` the copy, then comes the command.
+/// A disk of 50 MB that is nearly full, mounted where only the command and those it starts see it. What lies there at
+/// the end is copied to another directory: `$0` is the disk, `$1` the copy, then comes the command.
 const ON_SMALL_DISK: &str = "\
-mount -t tmpfs -o size=600k none \"$0\" || exit 99
+mount -t tmpfs -o size=50m none \"$0\" && fallocate -l 51814400 \"$0/full\" || exit 99
 copy=$1; shift; \"$@\"; status=$?
+rm \"$0/full\"
 cp -a \"$0\"/. \"$copy\" && exit $status
 ";
 
