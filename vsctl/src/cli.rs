@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
-    start_stream, status, stop_recording, stop_stream,
+    completions, config, controls, convert, devices, info, man, metrics, play, receive, record, recordings, repair,
+    snapshot, start_recording, start_stream, status, stop_recording, stop_stream,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -80,8 +80,11 @@ impl Global {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    #[command(visible_alias = "start", alias = "stream")]
     StartStream(start_stream::StartStream),
+    #[command(visible_alias = "stop")]
     StopStream(stop_stream::StopStream),
+    #[command(visible_aliases = ["list", "ls"], alias = "streams")]
     Status(status::Status),
     Metrics(metrics::Metrics),
     Devices(devices::Devices),
@@ -96,6 +99,10 @@ pub enum Command {
     Repair(repair::Repair),
     StartRecording(start_recording::StartRecording),
     StopRecording(stop_recording::StopRecording),
+    Config(config::Config),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 #[cfg(test)]

@@ -6,13 +6,16 @@
 //! `receive` touches frames: it connects to the stream's socket like any other client.
 //!
 //! * `cli`, `values`: what may be written on the command line
+//! * `ancestor`: what is typed from habit; `complete`: what the Tab key knows
 //! * `commands`: one file for each command
 //! * `report`: what commands learned, as text and as JSON
 //! * `output`, `table`, `units`, `live`: how anything is written
 //! * `exit`: what the exit status says
 
+mod ancestor;
 mod cli;
 mod commands;
+mod complete;
 mod daemon;
 mod exit;
 mod interrupt;
@@ -27,14 +30,16 @@ mod values;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::Cli;
 use exit::Exit;
 use output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    complete::answer();
+    let matches = ancestor::understand(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let output = Output::new(&cli.global);
     match run(cli, &output) {
         Ok(()) => Exit::Ok.into(),

@@ -7,8 +7,11 @@ use std::time::Duration;
 use vsclient::Rate;
 
 /// Below this, no video can be seen: 10 kbit/s is half a kilobyte for each of two frames a
-/// second. A smaller number was meant as kbit/s, as the commands of libvideostream take it.
+/// second.
 const MIN_BITRATE: u64 = 10_000;
+
+/// Below this, a number without a unit is ambiguous: libvideostream's commands take kbit/s, up to 100000 of them.
+const MIN_PLAIN_BITRATE: u64 = 200_000;
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +49,13 @@ pub fn bitrate(text: &str) -> Result<u64, String> {
     let number = digits.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     let number = number.ok_or("write bits per second as 5M, 800k or 5000000")?;
     let bits = (number * factor).round() as u64;
-    if bits >= MIN_BITRATE {
-        Ok(bits)
-    } else if factor == 1.0 {
-        Err(format!("{text} bit/s is too little for video; for kbit/s write {text}k"))
-    } else {
-        Err("that is too little for video: 10k is the least".to_owned())
+    if factor == 1.0 && bits < MIN_PLAIN_BITRATE {
+        return Err(format!("without a unit that is {text} bit/s: for kbit/s, as in libvideostream, write {text}k"));
     }
+    if bits < MIN_BITRATE {
+        return Err("that is too little for video: 10k is the least".to_owned());
+    }
+    Ok(bits)
 }
 
 /// A time: seconds (`5`, `2.5`), or with units (`300ms`, `1m30s`, `2h`).
@@ -138,7 +141,10 @@ mod tests {
         assert_eq!(bitrate("2.5m"), Ok(2_500_000));
         assert_eq!(bitrate("800k"), Ok(800_000));
         assert_eq!(bitrate("5000000"), Ok(5_000_000));
+        assert_eq!(bitrate("25k"), Ok(25_000));
+        // Five megabits, and the default of libvideostream.
         assert!(bitrate("5000").unwrap_err().contains("5000k"));
+        assert!(bitrate("25000").unwrap_err().contains("25000k"));
         for wrong in ["", "M", "5G", "-5M", "nan", "inf", "5 M", "1k"] {
             assert!(bitrate(wrong).is_err(), "{wrong}");
         }

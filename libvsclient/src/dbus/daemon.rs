@@ -20,6 +20,24 @@ use super::{Bus, CallError, ConnectError, ROOT_PATH, SERVICE};
 /// # Errors
 /// [`ConnectError`] if there is no bus, or no daemon on it.
 pub async fn connect(bus: &Bus) -> Result<Daemon, ConnectError> {
+    let (connection, dbus, running) = look(bus).await?;
+    if !running {
+        start(bus, &dbus).await?;
+    }
+    Ok(Daemon { connection })
+}
+
+/// Connects to the daemon on a bus if it runs. It is not started.
+///
+/// # Errors
+/// [`ConnectError`] if there is no bus.
+pub async fn connect_running(bus: &Bus) -> Result<Option<Daemon>, ConnectError> {
+    let (connection, _, running) = look(bus).await?;
+    Ok(running.then_some(Daemon { connection }))
+}
+
+/// Connects to a bus, and asks it whether the daemon runs.
+async fn look(bus: &Bus) -> Result<(Connection, DBusProxy<'static>, bool), ConnectError> {
     let no_bus = |source| ConnectError::NoBus { bus: bus.clone(), source };
     let connection = bus.builder().map_err(no_bus)?.build().await.map_err(no_bus)?;
 
@@ -27,10 +45,7 @@ pub async fn connect(bus: &Bus) -> Result<Daemon, ConnectError> {
     let dbus = DBusProxy::new(&connection).await.map_err(strange)?;
     let name = BusName::try_from(SERVICE).map_err(|error| strange(error.into()))?;
     let running = dbus.name_has_owner(name).await.map_err(|error| strange(error.into()))?;
-    if !running {
-        start(bus, &dbus).await?;
-    }
-    Ok(Daemon { connection })
+    Ok((connection, dbus, running))
 }
 
 /// Lets the bus start the daemon, if it knows how.

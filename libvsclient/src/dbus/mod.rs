@@ -38,7 +38,7 @@ mod proxy;
 pub use bus::{BUS_VARIABLE, Bus, ParseBusError};
 pub use codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 pub use controls::{ControlInfo, ControlValue};
-pub use daemon::{Daemon, connect};
+pub use daemon::{Daemon, connect, connect_running};
 pub use error::{CallError, ConnectError};
 pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recording_path, stream_path, unescape};
 pub use objects::{

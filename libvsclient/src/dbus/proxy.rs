@@ -67,6 +67,9 @@ pub trait Manager {
     /// What this machine can do and what is missing, as the daemon sees it.
     fn inspect(&self, options: &NoOptions) -> zbus::Result<Vec<FindingInfo>>;
 
+    /// The configuration that the daemon was started with: the path of its file, and the text that was in it.
+    fn configuration(&self, options: &NoOptions) -> zbus::Result<(String, String)>;
+
     /// The encoders and decoders that are open.
     #[zbus(property(emits_changed_signal = "false"))]
     fn codec_sessions(&self) -> zbus::Result<Vec<CodecSessionInfo>>;

@@ -148,6 +148,13 @@ impl Manager {
         Ok(findings.iter().map(finding).collect())
     }
 
+    #[zbus(out_args("file", "text"))]
+    fn configuration(&self, options: Dict) -> Result<(String, String), Error> {
+        Options::new(options).finish("Configuration knows none")?;
+        let (path, text) = self.control.configuration();
+        Ok((path.display().to_string(), text.to_owned()))
+    }
+
     #[zbus(property(emits_changed_signal = "false"))]
     fn codec_sessions(&self) -> Vec<Dict> {
         self.control.codec_sessions().list().iter().map(codec::snapshot).collect()

@@ -71,6 +71,10 @@ impl Source<'_> {
 /// Everything that the daemon needs to know before it starts.
 #[derive(Debug)]
 pub struct Loaded {
+    /// Where the file is, or would be.
+    pub path: PathBuf,
+    /// What is in it, as it was read.
+    pub text: String,
     /// The file's contents.
     pub config: Config,
     /// The streams of the file, complete with defaults.
@@ -155,7 +159,8 @@ fn read(source: &Source<'_>, argument: Option<&Path>) -> Result<Loaded, ConfigEr
         });
         recordings.push(checked.map_err(|message| source.wrong(Some(section.span()), message))?);
     }
-    Ok(Loaded { config, streams, recordings })
+    let path = std::path::absolute(source.path).unwrap_or_else(|_| source.path.to_owned());
+    Ok(Loaded { path, text: source.text.to_owned(), config, streams, recordings })
 }
 
 /// What is coded already is recorded as it is. A stream that is not in the file may be that of a camera.

@@ -132,6 +132,11 @@ impl Control {
         }
     }
 
+    /// The configuration that the daemon was started with: where it was read, and its text.
+    pub fn configuration(&self) -> (&Path, &str) {
+        (&self.loaded.path, &self.loaded.text)
+    }
+
     /// Takes over which devices there are now. Cameras that no stream of the configuration
     /// shows have one of their own for as long as they are there, or are used. Writes a file; what
     /// is to run is [offered](Self::offer) apart.

@@ -30,10 +30,11 @@ Examples:
   vsctl controls cam0 --json | jq '.controls[] | select(.name == \"gain\").value'")]
 pub struct Controls {
     /// Name of the camera
+    #[arg(value_name = "CAMERA")]
     device: String,
 
     /// Controls to show, and to set if they have a value. A choice is a number or its name
-    #[arg(value_name = "NAME[=VALUE]")]
+    #[arg(value_name = "CONTROL[=VALUE]")]
     controls: Vec<String>,
 
     /// Give the named controls their defaults, or all, and forget what they were set to

@@ -17,8 +17,21 @@ use crate::report::info::{Finding, Info as Report};
 Examples:
   vsctl info
   vsctl info -q                  only what is not as it should be
+  vsctl info --encoders          who encodes here?
   vsctl info --json | jq -r '.findings[] | select(.state == \"denied\").remedy'")]
-pub struct Info {}
+pub struct Info {
+    /// Only cameras
+    #[arg(long)]
+    cameras: bool,
+
+    /// Only encoders
+    #[arg(long)]
+    encoders: bool,
+
+    /// Only decoders
+    #[arg(long)]
+    decoders: bool,
+}
 
 impl Info {
     pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
@@ -26,7 +39,12 @@ impl Info {
         let about = answer(daemon.info()).await?;
         let manager = answer(daemon.manager()).await?;
         let findings = answer(daemon::call(manager.inspect(&NoOptions::default()))).await?;
-        let findings = findings.iter().map(Finding::from).collect();
+        let findings = findings.iter().filter(|finding| self.wants(&finding.topic)).map(Finding::from).collect();
         output.answer(&Report { version: about.version, bus: bus.to_string(), findings })
+    }
+
+    fn wants(&self, topic: &str) -> bool {
+        let chosen = [(self.cameras, "camera"), (self.encoders, "encoder"), (self.decoders, "decoder")];
+        chosen.iter().all(|(wanted, _)| !wanted) || chosen.contains(&(true, topic))
     }
 }

@@ -2,10 +2,13 @@
 //! The commands, each with its arguments and their help.
 
 pub mod coding;
+pub mod completions;
+pub mod config;
 pub mod controls;
 pub mod convert;
 pub mod devices;
 pub mod info;
+pub mod man;
 pub mod metrics;
 pub mod play;
 pub mod receive;
@@ -43,5 +46,8 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Repair(command) => command.run(output),
         Command::StartRecording(command) => command.run(&bus, output).await,
         Command::StopRecording(command) => command.run(&bus, output).await,
+        Command::Config(command) => command.run(&bus, output).await,
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     }
 }

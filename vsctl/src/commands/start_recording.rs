@@ -20,6 +20,7 @@ Examples:
   vsctl record cam0 out.mp4       to record into a file of your own")]
 pub struct StartRecording {
     /// Name of the recording
+    #[arg(value_name = "RECORDING")]
     name: String,
 }
 

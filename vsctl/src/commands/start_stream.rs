@@ -38,6 +38,7 @@ Examples:
   vsctl start-stream cam0 --json | jq -r .stream.socket")]
 pub struct StartStream {
     /// Name of the stream, or of a camera
+    #[arg(value_name = "STREAM|CAMERA")]
     name: String,
 
     /// Make it from this stream: encoded, or with --format or --size converted

@@ -31,6 +31,7 @@ Examples:
   vsctl status --json | jq '.streams[] | {name, state}'")]
 pub struct Status {
     /// Only this stream
+    #[arg(value_name = "STREAM")]
     name: Option<String>,
 
     /// Measure frames per second for so long [default: 1 s]

@@ -23,7 +23,7 @@ Examples:
   vsctl stop-recording --all")]
 pub struct StopRecording {
     /// Number of the recording, or its name in the configuration
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "RECORDING|NUMBER", required_unless_present = "all", conflicts_with = "all")]
     recording: Option<String>,
 
     /// End all that are under way

@@ -18,6 +18,7 @@ Examples:
   vsctl stop-stream cam0")]
 pub struct StopStream {
     /// Name of the stream
+    #[arg(value_name = "STREAM")]
     name: String,
 }
 

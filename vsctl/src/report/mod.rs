@@ -4,6 +4,7 @@
 //! They are not the structs of D-Bus: that interface may grow and change its version
 //! without breaking somebody's `jq`.
 
+pub mod config;
 pub mod controls;
 pub mod convert;
 pub mod departure;
