@@ -7,6 +7,7 @@ mod absent;
 mod as_delivered;
 mod codec_sessions;
 mod coded;
+mod completions;
 mod converted;
 mod converting_files;
 mod counters;

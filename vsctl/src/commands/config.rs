@@ -125,9 +125,10 @@ fn checked(path: &Path, running: Option<&Running>) -> anyhow::Result<CheckedFile
         io::ErrorKind::NotFound => NotFound(format!("there is no file {file}")).into(),
         _ => anyhow!("cannot read {file}: {error}"),
     })?;
-    let table = text.parse::<Table>().ok();
+    let wrong = ask_program(path)?;
+    let table = text.parse::<Table>().ok().filter(|_| wrong.is_none());
     let differs = running.zip(table).map(|(running, table)| differences(&running.table, &table));
-    Ok(CheckedFile { wrong: ask_program(path)?, file, differs })
+    Ok(CheckedFile { wrong, file, differs })
 }
 
 /// Lets the daemon's program read the file.

@@ -21,7 +21,7 @@ pub struct CheckedFile {
     pub file: String,
     /// What is wrong; `null` if nothing is.
     pub wrong: Option<Wrong>,
-    /// What the running daemon has otherwise; `null` if none runs, or the file is no TOML.
+    /// What the running daemon has otherwise; `null` if none runs, or the file is wrong.
     pub differs: Option<Vec<Difference>>,
 }
 
