@@ -32,21 +32,20 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 const FISH: &str = r#"
 vsctl completions fish | source
-complete -C "$argv[1] $argv[2]" | string replace -r '\t.*' ''
+complete -C "$argv[1] $argv[2]" | string replace -r '\t.*' ''; true
 "#;
 
-/// zsh completes in its line editor only, which wants a terminal: one inside of the other. All that fits is put into the
-/// line (`_all_matches`), and the line is printed.
+/// zsh completes in its line editor only, which wants a terminal: one inside of the other. What comes of the word is
+/// printed: it stays as it is if nothing, or more than one thing, fits.
 const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty inner zsh -f -i
 zpty -w inner "PS1= PROMPT_EOL_MARK= ; unsetopt prompt_sp; autoload -U compinit; compinit -D -u; source <(vsctl completions zsh)"
-zpty -w inner "zstyle ':completion:*' completer _all_matches _complete; zstyle ':completion:*:all-matches' insert true; setopt no_list_beep"
 zpty -w inner "show() { print -r -- \"<<\$BUFFER>>\"; zle kill-buffer }; zle -N show; bindkey '^X' show; print -r -- \"rea\"\"dy\""
 zpty -r inner said '*ready*'
 zpty -n -w inner "$1 ${2-}"$'\t'$'\x18'
 zpty -r inner said $'*<<*>>*'
-print -r -- "${${said##*<<}%%>>*}" | tr -s ' ' '\n' | tail -n +3
+print -r -- "${${=${${said##*<<}%%>>*}}[-1]}"
 zpty -d inner
 "#;
 
@@ -73,7 +72,7 @@ fn offers(shell: &str, bus: &str, line: &str, begun: &str) -> Vec<String> {
     assert_eq!(process.wait(), End::Exit(0), "{shell}: {}", process.stderr);
     assert_eq!(process.stderr.to_string(), "", "{shell} complains");
     let said = process.stdout.to_string();
-    said.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    said.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty() && line != begun).collect()
 }
 
 const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
