@@ -18,6 +18,7 @@ pub struct Latencies(Histogram<u64>);
 
 /// What there is to say of them, in µs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
     pub min: f64,
     pub mean: f64,

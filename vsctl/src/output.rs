@@ -92,12 +92,14 @@ impl Output {
 
 /// What `--json` writes in place of an answer.
 #[derive(Serialize)]
-struct Failed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Failed {
     error: Error,
 }
 
 #[derive(Serialize)]
-struct Error {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Error {
     name: &'static str,
     exit: u8,
     message: String,

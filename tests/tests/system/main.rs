@@ -16,6 +16,7 @@ mod examples;
 mod hostile;
 mod introspection;
 mod isolation;
+mod json;
 mod made;
 mod metrics;
 mod on_demand;

@@ -9,6 +9,7 @@ use crate::output::{Output, Report};
 
 /// All that were looked at.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
     /// The file that the running daemon was started with, whether it existed or not; `null` if none runs.
     pub daemon: Option<String>,
@@ -17,6 +18,7 @@ pub struct Checked {
 
 /// One of them.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedFile {
     pub file: String,
     /// What is wrong; `null` if nothing is.
@@ -27,6 +29,7 @@ pub struct CheckedFile {
 
 /// The first thing that the daemon does not accept.
 #[derive(Debug, Serialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Wrong {
     /// From 1; `null` if it is the file as a whole.
     pub line: Option<u32>,
@@ -38,6 +41,7 @@ pub struct Wrong {
 
 /// A value that is not the same.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Its key with those of its tables: `stream.door.size`.
     pub key: String,

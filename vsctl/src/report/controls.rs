@@ -10,6 +10,7 @@ use crate::output::{Output, Report};
 
 /// Some controls of a device.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Controls {
     pub device: String,
     pub controls: Vec<Control>,
@@ -20,6 +21,7 @@ pub struct Controls {
 
 /// A control.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Control {
     pub name: String,
     pub id: u32,
@@ -31,6 +33,7 @@ pub struct Control {
     pub step: u64,
     pub default: i64,
     #[serde(serialize_with = "plain")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub value: Option<ControlValue>,
     pub flags: Vec<String>,
     pub menu: Vec<Choice>,
@@ -40,6 +43,7 @@ pub struct Control {
 
 /// A choice of a menu.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Choice {
     pub value: i64,
     pub name: String,

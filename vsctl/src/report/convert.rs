@@ -10,6 +10,7 @@ use crate::units;
 
 /// A file that was converted.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Converted {
     pub input: String,
     pub output: String,
@@ -19,7 +20,7 @@ pub struct Converted {
     pub width: u16,
     pub height: u16,
     pub frames: u64,
-    /// `None` of a bare stream.
+    /// `null` of a bare stream.
     pub duration_ns: Option<i64>,
     pub bytes: u64,
     pub progressive: bool,

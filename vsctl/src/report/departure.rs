@@ -13,12 +13,13 @@ use crate::units;
 
 /// Somebody who has gone.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Departure {
     pub id: u64,
     pub name: String,
     pub pid: i32,
     pub uid: u32,
-    /// `None`: it left by itself.
+    /// `null`: it left by itself.
     pub reason: Option<String>,
     pub text: Option<String>,
     pub delivered: u64,

@@ -11,12 +11,14 @@ use crate::units;
 
 /// The devices of this machine, or those of some kinds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Devices {
     pub devices: Vec<Device>,
 }
 
 /// A device.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Device {
     pub name: String,
     pub kind: String,
@@ -37,6 +39,7 @@ pub struct Device {
 
 /// A format of a device.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Format {
     pub fourcc: String,
     pub description: String,
@@ -49,6 +52,7 @@ pub struct Format {
 
 /// A size, of a range the largest, and the rates at it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Offer {
     pub width: u32,
     pub height: u32,
@@ -57,6 +61,7 @@ pub struct Offer {
 
 /// Rates from the slowest to the fastest; the same if it is only one.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RateRange {
     pub slowest: Rate,
     pub fastest: Rate,
@@ -64,6 +69,7 @@ pub struct RateRange {
 
 /// A size in pixels.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Size {
     pub width: u32,
     pub height: u32,
@@ -71,6 +77,7 @@ pub struct Size {
 
 /// Sizes in pixels, in steps.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SizeRange {
     pub min_width: u32,
     pub max_width: u32,

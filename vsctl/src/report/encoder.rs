@@ -9,6 +9,7 @@ use crate::units;
 
 /// The encoder and its settings.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Encoder {
     pub codec: String,
     pub encoder: String,
@@ -28,7 +29,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// `None` if the daemon has not said anything.
+    /// `null` if the daemon has not said anything.
     pub fn new(encoding: &Encoding) -> Option<Self> {
         (!encoding.codec.is_empty()).then(|| Self {
             codec: encoding.codec.clone(),

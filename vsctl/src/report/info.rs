@@ -10,6 +10,7 @@ use crate::table::{Align, Table};
 
 /// The daemon and what it found.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Info {
     pub version: String,
     pub bus: String,
@@ -18,11 +19,14 @@ pub struct Info {
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     pub topic: String,
     pub name: String,
+    /// `ok`, `note` (nothing fails), `missing` or `denied`.
     pub state: String,
     pub text: Option<String>,
+    /// What to do.
     pub remedy: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use crate::output::{Output, Report};
 
 /// All metrics.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Metrics {
     pub format: &'static str,
     pub text: String,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What commands learned: structs whose fields are the JSON that `docs/vsctl.md` promises.
+//! What commands learned: structs whose fields are the JSON that `docs/json.md` promises.
 //!
 //! They are not the structs of D-Bus: that interface may grow and change its version
 //! without breaking somebody's `jq`.
@@ -17,6 +17,8 @@ pub mod policy;
 pub mod receive;
 pub mod recording;
 pub mod repair;
+#[cfg(test)]
+mod schema;
 pub mod session;
 pub mod snapshot;
 pub mod status;
@@ -26,6 +28,7 @@ use serde::Serialize;
 
 /// A frame rate: as a fraction, for 30000/1001 is not 29.97, and as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rate {
     pub frames: u32,
     pub seconds: u32,

@@ -9,6 +9,7 @@ use crate::units;
 
 /// A file that is played without us.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detached {
     pub stream: String,
     pub file: String,
@@ -25,10 +26,11 @@ impl Report for Detached {
 
 /// A file that has been played.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Played {
     pub stream: String,
     pub file: String,
-    /// Why it is over.
+    /// Why it is over: `end`, `stopped` or `failed`.
     pub reason: String,
     /// The same in words.
     pub text: String,
@@ -37,7 +39,7 @@ pub struct Played {
     pub late: u64,
     pub loops: u64,
     pub position_ns: u64,
-    /// `None` if the file does not say.
+    /// `null` if the file does not say.
     pub duration_ns: Option<u64>,
 }
 

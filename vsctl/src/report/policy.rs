@@ -11,6 +11,7 @@ use crate::units;
 
 /// What one of them does.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Policy {
     pub name: String,
     pub stream: String,
@@ -74,6 +75,7 @@ pub fn table(policies: &[Policy], output: &Output) -> String {
 
 /// It has begun.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Started {
     pub name: String,
     pub recording: Option<u64>,
@@ -91,6 +93,7 @@ impl Report for Started {
 
 /// It has ended, and does not begin by itself.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Parked {
     pub name: String,
     pub state: &'static str,

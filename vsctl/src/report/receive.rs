@@ -12,6 +12,7 @@ use crate::units;
 
 /// The result of receiving.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Received {
     pub stream: String,
     pub socket: String,
@@ -46,6 +47,7 @@ pub struct Received {
 
 /// The last format seen.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Format {
     pub fourcc: String,
     pub width: u32,
@@ -66,6 +68,7 @@ impl From<&vsclient::Format> for Format {
 
 /// What comparing test patterns has found, in frames.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verified {
     /// Compared, and every byte was right.
     pub good: u64,

@@ -15,6 +15,7 @@ use crate::units;
 
 /// A recording that is under way, or that ended a short time ago.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recording {
     pub recording: u64,
     /// In the configuration.
@@ -26,6 +27,7 @@ pub struct Recording {
     pub segments: u64,
     /// How long before it was asked for it begins.
     pub pre_ns: u64,
+    /// `recording`, `finished` or `failed`.
     pub state: String,
     pub error: Option<String>,
     pub encoding: Option<Encoder>,
@@ -66,6 +68,7 @@ fn bitrate(bytes: u64, ns: u64) -> Option<u64> {
 
 /// All of them.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recordings {
     pub recordings: Vec<Recording>,
     /// Those of the configuration, running or not.
@@ -127,6 +130,7 @@ pub fn table(recordings: &[Recording], output: &Output) -> String {
 
 /// A recording that has begun and goes on without us.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detached {
     pub recording: u64,
     pub stream: String,
@@ -144,6 +148,7 @@ impl Report for Detached {
 
 /// A file that is complete.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileDone {
     /// The how-manieth of its recording, from 1.
     pub number: u64,
@@ -210,12 +215,13 @@ fn amount(duration_ns: u64, frames: u64, bytes: u64) -> String {
 
 /// A recording that has ended.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ended {
     pub recording: u64,
     pub stream: String,
     pub file: Option<String>,
     pub state: String,
-    /// Why it ended.
+    /// Why it ended: `limit`, `stopped`, `stream-stopped`, `format-changed`, `disk-full` or `failed`.
     pub reason: String,
     pub error: Option<String>,
     pub encoding: Option<Encoder>,
@@ -290,6 +296,7 @@ impl Report for Ended {
 
 /// Recordings that were ended together.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndedAll {
     pub recordings: Vec<Ended>,
 }

@@ -11,12 +11,14 @@ use crate::units;
 
 /// All files, in the order of the command line.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Repairs {
     pub files: Vec<Repaired>,
 }
 
 /// What became of a file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Repaired {
     pub file: String,
     /// `whole`, `repaired`, `unfinished`, `in-use`, `nothing`, `foreign` or `failed`.
@@ -29,6 +31,7 @@ pub struct Repaired {
 
 /// What is in the file, and what is not any more.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Kept {
     pub frames: u64,
     pub duration_ns: u64,
@@ -38,6 +41,7 @@ pub struct Kept {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lost {
     pub frames: u64,
     pub duration_ns: u64,

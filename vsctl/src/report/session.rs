@@ -10,12 +10,13 @@ use crate::table::{Align, Table};
 
 /// A codec session.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CodecSession {
     pub session: u64,
     /// `encoder` or `decoder`.
     pub kind: String,
     pub codec: String,
-    /// What does it now; `None` while it is being opened.
+    /// What does it now; `null` while it is being opened.
     pub name: Option<String>,
     pub backend: Option<String>,
     pub uid: u32,

@@ -9,6 +9,7 @@ use crate::units;
 
 /// A snapshot that was taken.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapped {
     pub file: String,
     pub stream: String,

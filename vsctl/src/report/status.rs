@@ -11,6 +11,7 @@ use crate::output::{Output, Report};
 
 /// The daemon, its streams and its recordings.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     pub daemon: DaemonStatus,
     pub streams: Vec<Stream>,
@@ -24,6 +25,7 @@ pub struct Status {
 
 /// The daemon.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DaemonStatus {
     pub version: String,
     pub socket_directory: String,

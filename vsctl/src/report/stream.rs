@@ -23,10 +23,14 @@ pub fn reasons(counts: &HashMap<String, u64>) -> Reasons {
 
 /// A stream.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stream {
     pub name: String,
+    /// `stopped`, `idle`, `waiting`, `running` or `failed`.
     pub state: String,
+    /// Why.
     pub state_text: Option<String>,
+    /// `pattern`, `camera`, `ipc`, `coded`, `converted` or `file`.
     pub source: String,
     pub device: Option<String>,
     /// The stream that it is made from.
@@ -38,10 +42,13 @@ pub struct Stream {
     /// What is kept of it for recordings that begin with it.
     pub past: Option<Past>,
     pub adjustments: Vec<String>,
-    /// Frames per second as measured; `None` if nobody asked for it.
+    /// Frames per second as measured; `null` if nobody asked for it.
     pub measured_fps: Option<f64>,
+    /// Frames.
     pub published: u64,
+    /// To all clients together.
     pub delivered: u64,
+    /// Frames by reason.
     pub skipped: Reasons,
     pub revoked: Reasons,
     pub goodbyes: Reasons,
@@ -105,6 +112,7 @@ impl From<&StreamInfo> for Stream {
 
 /// What is kept of what has been encoded.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Past {
     pub duration_ns: u64,
     pub memory: u64,
@@ -132,6 +140,7 @@ impl Past {
 
 /// A format.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Format {
     pub fourcc: String,
     pub width: u32,
@@ -150,6 +159,7 @@ pub struct Format {
 
 /// Where a plane lies, in bytes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plane {
     pub memory: u32,
     pub offset: u32,
@@ -193,6 +203,7 @@ impl Format {
 
 /// Somebody who is connected.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Client {
     pub id: u64,
     pub name: String,
@@ -355,6 +366,7 @@ pub fn clients_table(streams: &[Stream], output: &Output) -> String {
 
 /// A stream that was started.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Started {
     pub stream: Stream,
 }
@@ -380,6 +392,7 @@ impl Report for Started {
 
 /// A stream that was stopped.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stopped {
     pub stream: String,
     pub state: &'static str,
