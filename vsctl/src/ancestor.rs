@@ -56,7 +56,7 @@ const MEASURE: Answer = Answer::Instead(
 
 /// All that differ. Those with the same meaning under the same name are not listed, nor those that ours has as an
 /// alias.
-const OPTIONS: [Old; 20] = [
+const OPTIONS: [Old; 21] = [
     old("start-stream", Some('d'), "device", true, DEVICE),
     old(
         "start-stream",
@@ -110,6 +110,7 @@ const OPTIONS: [Old; 20] = [
              by `vsctl play FILE`",
         ),
     ),
+    old("info", Some('d'), "device", true, DEVICE),
     // It always reports.
     old("receive", None, "metrics", false, Answer::Same),
     old("info", None, "all", false, Answer::Same),
@@ -223,6 +224,7 @@ mod tests {
             ("vsctl record cam0 out.mp4 --timeout 5", "--duration"),
             ("vsctl receive cam0 --decode", "vsctl play"),
             ("vsctl info --camera", "--cameras"),
+            ("vsctl info -d /dev/video3", "vsctl devices"),
             ("vsctl info --encoder", "--encoders"),
             ("vsctl info --decoder", "--decoders"),
             ("vsctl info --v4l2", "vsctl devices -v"),

@@ -29,17 +29,19 @@ Examples:
   vsctl play clip.mp4 --as cam9     a file as a camera
   vsctl convert clip.h264 clip.mp4  a bare stream as MP4, or back
   vsctl repair out.mp4              finish a recording that was interrupted
+  vsctl config check                is the daemon's configuration right?
+  source <(vsctl completions bash)  names of streams and cameras with the Tab key
 
 Exit status:
   0  done
   1  it did not work
   2  wrong command line
   3  no daemon: it does not run, or not on this bus
-  4  no stream, device, control or recording of this name
+  4  no stream, device, control, recording or file of this name
   5  less than was asked for within the time
 
 With --json, each command writes exactly one object to standard output, errors included
-(docs/vsctl.md describes them)."
+(docs/json.md describes them, docs/schema has JSON schemas)."
 )]
 pub struct Cli {
     #[command(flatten)]

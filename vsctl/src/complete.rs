@@ -91,13 +91,19 @@ impl Kind {
     }
 }
 
-/// The command line with completers where names of the daemon are meant.
+/// The command line with completers where names of the daemon are meant. Where nothing is typed yet, options are kept
+/// back if there is anything else: the only stream shall be completed at once.
 fn with_names(command: Command) -> Command {
+    with_completers(command, Line::is_at_a_new_word())
+}
+
+fn with_completers(command: Command, keep_back: bool) -> Command {
     let command = command.mut_args(|arg| match Kind::of(&arg) {
         Some(kind) => arg.add(ArgValueCompleter::new(move |current: &OsStr| candidates(kind, current))),
         None => arg,
     });
-    command.mut_subcommands(with_names)
+    let command = command.mut_args(|arg| if keep_back && !arg.is_positional() { arg.hide(true) } else { arg });
+    command.mut_subcommands(|command| with_completers(command, keep_back))
 }
 
 fn candidates(kind: Kind, current: &OsStr) -> Vec<CompletionCandidate> {
@@ -120,6 +126,15 @@ impl Line {
     /// As the script hands them over: after `--`.
     fn typed() -> Self {
         Self(std::env::args_os().skip_while(|word| word != "--").skip(1).collect())
+    }
+
+    /// Whether the cursor stands behind a blank. bash and zsh say which word it is in (clap_complete's scripts); of fish it is
+    /// the last one.
+    fn is_at_a_new_word() -> bool {
+        let Self(words) = Self::typed();
+        let index = std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse().ok());
+        let word = words.get(index.unwrap_or_else(|| words.len().saturating_sub(1)));
+        word.is_none_or(|word| word.is_empty())
     }
 
     /// What is understood of it. It is not complete, so nothing must be missing.

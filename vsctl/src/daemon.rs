@@ -12,6 +12,10 @@ use crate::exit::NoAnswer;
 /// longest work is to finish a recording on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// From here on one name may have been meant for another one: 1 is the same, `cam1` and `cam0` have 0.88. The daemon
+/// takes the same.
+const LIKENESS: f64 = 0.8;
+
 /// Waits for an answer of the daemon, but not for ever.
 pub async fn answer<T, E>(call: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
@@ -44,8 +48,13 @@ pub async fn device(daemon: &Daemon, name: &str) -> anyhow::Result<()> {
     if objects.devices.iter().any(|device| device.name == name) {
         return Ok(());
     }
+    if stream(&objects, name).is_some() {
+        let text =
+            format!("'{name}' is a stream: name the camera that it shows (`vsctl devices --cameras` lists them)");
+        return Err(dbus::CallError::NoSuchDevice(text).into());
+    }
     let names: Vec<_> = objects.devices.iter().map(|device| device.name.as_str()).collect();
-    let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let known = known(name, &names).unwrap_or_else(|| "there are none (`vsctl info` says what is missing)".to_owned());
     Err(dbus::CallError::NoSuchDevice(format!("there is no device '{name}': {known}")).into())
 }
 
@@ -57,11 +66,17 @@ pub fn no_such_stream(objects: &Objects, name: &str) -> dbus::CallError {
         ));
     }
     let names: Vec<_> = objects.streams.iter().map(|stream| stream.name.as_str()).collect();
-    let known = match names.as_slice() {
-        [] => "there are none: `vsctl devices` lists cameras to start one with".to_owned(),
-        names => format!("there are {}", names.join(", ")),
-    };
+    let known = known(name, &names);
+    let known = known.unwrap_or_else(|| "there are none: `vsctl devices` lists cameras to start one with".to_owned());
     dbus::CallError::NoSuchStream(format!("there is no stream '{name}': {known}"))
+}
+
+/// What there is in place of `name`, and what may have been meant; `None` if there is nothing. As the daemon says it.
+fn known(name: &str, names: &[&str]) -> Option<String> {
+    let likeness = |known: &&str| strsim::jaro_winkler(name, known);
+    let near = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    let all = format!("there {} {}", if names.len() == 1 { "is" } else { "are" }, names.join(", "));
+    Some(if likeness(near) > LIKENESS { format!("did you mean '{near}'? ({all})") } else { all })
 }
 
 /// A call whose refusal is told in the daemon's words.

@@ -41,7 +41,8 @@ fn cells(row: &str) -> Vec<String> {
 
 #[test]
 fn every_call_has_a_row() {
-    let left: String = PAGE.lines().filter(|line| line.starts_with('|')).map(|row| cells(row)[0].clone() + "\n").collect();
+    let left: String =
+        PAGE.lines().filter(|line| line.starts_with('|')).map(|row| cells(row)[0].clone() + "\n").collect();
     for call in CALLS.split_whitespace() {
         assert!(left.contains(&format!("`{call}`")), "{call} is missing");
     }

@@ -109,7 +109,10 @@ pub enum CallError {
     #[error("{0}")]
     Busy(String),
     /// The caller may not do this.
-    #[error("not permitted: {0}")]
+    #[error(
+        "not permitted: {0} (on the system bus the daemon obeys root and members of the group video: `sudo usermod -aG video \"$USER\"`, \
+         and log in anew)"
+    )]
     Denied(String),
     /// The daemon went away before it answered.
     #[error("videostreamd went away before it answered: it was stopped, or it crashed (see its log)")]

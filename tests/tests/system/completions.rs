@@ -84,6 +84,8 @@ fn all_shells_know_what_the_daemon_has() {
     for shell in SHELLS {
         let offers = |line: &str, begun: &str| offers(shell, bus, line, begun);
         assert_eq!(offers("vsctl receive", "d"), ["door"], "{shell}");
+        // Where there is one thing only it is there at once, and no option beside it.
+        assert_eq!(offers("vsctl start-recording", ""), ["garage"], "{shell}");
         assert_eq!(offers("vsctl stop-recording", "g"), ["garage"], "{shell}");
         assert_eq!(offers("vsctl start-stream small --from", "ga"), ["garden"], "{shell}");
         assert_eq!(offers("vsctl", "rece"), ["receive"], "{shell}");

@@ -75,7 +75,7 @@ fn a_coded_stream_is_made_and_goes_when_it_is_stopped() {
 fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     let rig = Rig::start(CONFIG);
     let refused = |line: &[&str], words: &[&str]| rig.vsctl(&[&["start-stream"], line].concat()).refused(1, words);
-    rig.vsctl(&["start-stream", "x", "--from", "nobody"]).refused(4, &["nobody", "there are raw"]);
+    rig.vsctl(&["start-stream", "x", "--from", "nobody"]).refused(4, &["nobody", "there is raw"]);
     refused(&["x", "--from", "raw", "--size", "64x64", "--bitrate", "1M"], &["not both"]);
     refused(&["x", "--from", "raw", "-r", "5"], &["rate is chosen there"]);
     refused(&["x", "--from", "raw", "--rate-control", "cbr"], &["give bitrate"]);

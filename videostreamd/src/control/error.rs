@@ -109,8 +109,38 @@ pub(super) fn open_error(error: &anyhow::Error) -> ControlError {
     }
 }
 
+/// From here on one name may have been meant for another one: 1 is the same, `cam1` and `cam0` have 0.88. vsctl takes
+/// the same.
+const LIKENESS: f64 = 0.8;
+
+/// What there is in place of `name`, and what may have been meant.
+pub(super) fn known<'a>(name: &str, names: impl Iterator<Item = &'a str>, none: &str) -> String {
+    let names: Vec<_> = names.collect();
+    let all = list(if names.len() == 1 { "there is" } else { "there are" }, names.iter().copied(), none);
+    let likeness = |known: &&str| strsim::jaro_winkler(name, known);
+    match names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
+        Some(near) if likeness(&near) > LIKENESS => format!("did you mean '{near}'? ({all})"),
+        _ => all,
+    }
+}
+
 /// Names to choose from.
 pub(super) fn list<'a>(intro: &str, names: impl Iterator<Item = &'a str>, none: &str) -> String {
     let names: Vec<&str> = names.collect();
     if names.is_empty() { none.to_owned() } else { format!("{intro} {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_mistypes_is_asked_what_was_meant() {
+        let streams = ["door", "garden", "pattern0"];
+        let known = |name| known(name, streams.into_iter(), "none");
+        assert_eq!(known("gardn"), "did you mean 'garden'? (there are door, garden, pattern0)");
+        assert_eq!(known("cellar"), "there are door, garden, pattern0");
+        assert_eq!(super::known("dor", ["door"].into_iter(), "none"), "did you mean 'door'? (there is door)");
+        assert_eq!(super::known("door", std::iter::empty(), "none"), "none");
+    }
 }

@@ -25,7 +25,7 @@ use vs_ipc::wire::{GoodbyeReason, StreamState};
 pub use self::entry::StreamEntry;
 use self::entry::{Origin, Running};
 pub use self::error::ControlError;
-use self::error::{list, open_error};
+use self::error::{known, open_error};
 use self::plan::OnFailure;
 pub use self::playing::{PlayOptions, Playing};
 use self::policies::Policies;
@@ -285,7 +285,7 @@ impl Control {
         let streams = self.lock_streams();
         streams.get(name).cloned().ok_or_else(|| ControlError::NoSuchStream {
             name: name.to_owned(),
-            known: list("there are", streams.keys().map(String::as_str), "none is configured and no camera was found"),
+            known: known(name, streams.keys().map(String::as_str), "none is configured and no camera was found"),
         })
     }
 

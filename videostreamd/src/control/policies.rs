@@ -218,8 +218,8 @@ impl Control {
         let found = entries.iter().find(|entry| entry.policy.name == name).cloned();
         found.ok_or_else(|| ControlError::NoSuchRecording {
             name: name.to_owned(),
-            known: super::list(
-                "there are",
+            known: super::known(
+                name,
                 entries.iter().map(|entry| entry.policy.name.as_str()),
                 "the configuration has no [recording.NAME]",
             ),

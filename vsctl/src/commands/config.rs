@@ -76,7 +76,12 @@ impl Check {
         }
         let files = self.files.iter().map(|path| checked(path, running.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let (all, bad) = (files.len(), files.iter().filter(|file| file.wrong.is_some()).count());
+        // Whoever wants no list still wants to know why.
+        let why = files.iter().filter(|_| !output.headings()).find_map(CheckedFile::why);
         output.done(&Checked { daemon: running.map(|running| running.file), files })?;
+        if let Some(why) = why {
+            bail!("{why}");
+        }
         match (bad, all) {
             (0, _) => Ok(()),
             (_, 1) => bail!("the daemon would not start with this file"),

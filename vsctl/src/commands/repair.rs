@@ -41,7 +41,15 @@ impl Repair {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let files: Vec<_> = self.files.iter().map(|path| Repaired::new(path, self.one(path), self.check)).collect();
         let (all, bad) = (files.len(), files.iter().filter(|file| !file.is_ordinary()).count());
+        // Whoever wants no list still wants to know why.
+        let why = files
+            .iter()
+            .filter(|_| !output.headings())
+            .find_map(|file| Some(format!("{}: {}", file.file, file.error.clone()?)));
         output.done(&Repairs { files })?;
+        if let (1.., Some(why)) = (bad, why) {
+            bail!("{why}");
+        }
         match (bad, self.check) {
             (0, _) => Ok(()),
             (_, true) => bail!("{bad} of {all} files are not ordinary MP4 files"),

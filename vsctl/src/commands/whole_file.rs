@@ -15,7 +15,7 @@ pub enum FileError {
     Exists(PathBuf),
     #[error("{} is not a regular file: write `-` in its place and redirect the output", .0.display())]
     NotRegular(PathBuf),
-    #[error("cannot create {}: there is no directory {}", path.display(), directory.display())]
+    #[error("cannot create {}: there is no directory {}; create it, or choose another place", path.display(), directory.display())]
     NoDirectory { path: PathBuf, directory: PathBuf },
     #[error("cannot write {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },

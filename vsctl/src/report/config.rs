@@ -74,15 +74,17 @@ impl Report for Checked {
 }
 
 impl CheckedFile {
-    fn text(&self) -> String {
+    /// What is wrong, and where, in a line.
+    pub fn why(&self) -> Option<String> {
         let file = &self.file;
-        let mut text = match &self.wrong {
-            None => format!("{file}: right\n"),
-            Some(Wrong { line: Some(line), column: Some(column), message }) => {
-                format!("{file}:{line}:{column}: {message}\n")
-            }
-            Some(Wrong { message, .. }) => format!("{file}: {message}\n"),
-        };
+        Some(match self.wrong.as_ref()? {
+            Wrong { line: Some(line), column: Some(column), message } => format!("{file}:{line}:{column}: {message}"),
+            Wrong { message, .. } => format!("{file}: {message}"),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = self.why().unwrap_or_else(|| format!("{}: right", self.file)) + "\n";
         match self.differs.as_deref() {
             None => {}
             Some([]) => text += "  the running daemon was started with the same\n",

@@ -16,7 +16,9 @@ use rustix::io::Errno;
 pub enum OpenError {
     #[error("{} exists already: choose another name, or overwrite it with --force", .0.display())]
     Exists(PathBuf),
-    #[error("cannot create {}: there is no directory {}", path.display(), directory.display())]
+    #[error("{} is a directory: name a file in it", .0.display())]
+    Directory(PathBuf),
+    #[error("cannot create {}: there is no directory {}; create it, or choose another place", path.display(), directory.display())]
     NoDirectory { path: PathBuf, directory: PathBuf },
     #[error("cannot record into {}: it is not a regular file, and an MP4 is finished by writing in its middle", .0.display())]
     NotRegular(PathBuf),
@@ -170,6 +172,7 @@ fn directory(path: &Path) -> &Path {
 fn explain(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_owned();
     match source.kind() {
+        _ if path.is_dir() => OpenError::Directory(path),
         io::ErrorKind::AlreadyExists => OpenError::Exists(path),
         io::ErrorKind::NotFound => {
             let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -241,7 +244,10 @@ mod tests {
     #[test]
     fn errors_name_the_file_and_the_reason() {
         let error = OutputFile::open(Path::new("/nonexistent/out.mp4"), false).unwrap_err().to_string();
-        assert_eq!(error, "cannot create /nonexistent/out.mp4: there is no directory /nonexistent");
+        assert_eq!(
+            error,
+            "cannot create /nonexistent/out.mp4: there is no directory /nonexistent; create it, or choose another place"
+        );
         let pipe = tempfile::tempdir().unwrap().keep().join("pipe");
         rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(matches!(OutputFile::open(&pipe, true), Err(OpenError::NotRegular(_))), "nobody reads it");
