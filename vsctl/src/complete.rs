@@ -2,7 +2,7 @@
 //! Names from the running daemon, for the completions of shells.
 //!
 //! The script of `vsctl completions` runs this program with [`VARIABLE`] set and the words that were typed; `clap_complete`
-//! finds out which argument is meant. An argument that is called `STREAM`, `DEVICE`, and so on ([`Kind::of`]) gets names that
+//! finds out which argument is meant. An argument that is called `STREAM`, `CAMERA`, and so on ([`Kind::of`]) gets names that
 //! exist now. Somebody waits with a finger on the key: where no daemon answers within [`PATIENCE`] there are no names, and
 //! nobody is told why. No daemon is started for it.
 
@@ -93,7 +93,9 @@ impl Kind {
 
 /// The command line with completers where names of the daemon are meant. Where nothing is typed yet, options are kept
 /// back if there is anything else: the only stream shall be completed at once.
-fn with_names(command: Command) -> Command {
+fn with_names(mut command: Command) -> Command {
+    // clap adds --help now, which is an option like others.
+    command.build();
     with_completers(command, Line::is_at_a_new_word())
 }
 

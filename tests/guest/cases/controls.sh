@@ -41,6 +41,11 @@ expect_equal "names and numbers" "$(names "$OUT/v4l2-ctl-list")" "$(names "$OUT/
 expect_match "table" '^ +brightness 0x00980900 \(int\) +: min=0 max=255 step=1 default=128 value=128' "$(cat "$OUT/list")"
 expect_match "menu" '^ +test_pattern 0x[0-9a-f]+ \(menu\) .*value=0 \(75% Colorbar\)' "$(cat "$OUT/list")"
 
+echo "# the Tab key knows them"
+offers() { _VSCTL_COMPLETE=fish vsctl -- vsctl controls "$@" | cut -f1; }
+expect_equal "cameras" cam0 "$(offers '')"
+expect_equal "controls" "brightness=" "$(offers cam0 bri)"
+
 echo "# a stream tells what others change"
 vsctl start-stream cam0 --size 320x180 --rate 30
 dbus-monitor --address "$VIDEOSTREAM_BUS" "type='signal',member='ControlChanged'" >"$OUT/signals" &

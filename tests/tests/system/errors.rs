@@ -53,6 +53,7 @@ fn names_that_nobody_has() {
     for command in [&["stop-stream", "losst"][..], &["status", "losst"], &["record", "losst", out]] {
         rig.vsctl(command).refused(NOT_FOUND, &["no stream 'losst'", "did you mean 'lost'?"]);
     }
+    rig.vsctl(&["stream", "/tmp/camera.vsl"]).refused(USAGE, &["'/tmp/camera.vsl' is a path", "vsctl devices"]);
     rig.vsctl(&["controls", "a"]).refused(NOT_FOUND, &["'a' is a stream", "vsctl devices --cameras"]);
     rig.vsctl(&["stop-recording", "7"]).refused(NOT_FOUND, &["no recording 7", "vsctl recordings"]);
     rig.vsctl(&["start-stream", "lost"]).refused(NOT_FOUND, &["'lost'", "camera 'cam9'", "not there"]);

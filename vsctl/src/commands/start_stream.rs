@@ -9,6 +9,7 @@ use vsclient::{FourCc, Rate};
 
 use crate::commands::coding::Coding;
 use crate::daemon::{self, answer};
+use crate::exit::Usage;
 use crate::output::Output;
 use crate::report::stream::{Started, Stream};
 use crate::values::{self, Size};
@@ -67,6 +68,14 @@ pub struct StartStream {
 
 impl StartStream {
     pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
+        if self.from.is_none() && self.name.contains('/') {
+            let text = format!(
+                "'{}' is a path: name a stream or a camera (`vsctl devices` lists them); the socket is then in the daemon's \
+                 directory, /run/videostream unless it is told otherwise",
+                self.name
+            );
+            return Err(Usage(text).into());
+        }
         let daemon = daemon::connect(bus).await?;
         let manager = daemon.manager().await?;
         let options = StartOptions {
