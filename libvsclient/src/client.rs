@@ -271,6 +271,13 @@ impl Client {
         }
     }
 
+    /// Whether something waits for room in the socket. An event loop then also waits until the
+    /// [`socket`](Self::socket) is writable before it calls [`next_event`](Self::next_event).
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        matches!(&self.link, Link::Up(connection) if connection.has_backlog())
+    }
+
     /// When the connection will be made again; `None` unless it is lost. Event loops call
     /// [`next_event`](Self::next_event) at that time.
     #[must_use]

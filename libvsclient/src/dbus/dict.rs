@@ -9,18 +9,18 @@ use zbus::zvariant::serialized::Context;
 use zbus::zvariant::{self, LE, Type, Value, as_value, to_bytes};
 
 /// Declares structs that are read from dictionaries, with the case of the keys in front of
-/// the fields.
+/// the fields. They are serialised plainly, under the names of their fields.
 macro_rules! dicts {
     ($($(#[$doc:meta])* $name:ident $case:literal {
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     })*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Default, serde::Deserialize, zbus::zvariant::Type)]
+        #[derive(Debug, Clone, PartialEq, Default, serde::Deserialize, serde::Serialize, zbus::zvariant::Type)]
         #[zvariant(signature = "a{sv}")]
-        #[serde(default, rename_all = $case)]
+        #[serde(default, rename_all(deserialize = $case))]
         #[non_exhaustive]
         pub struct $name {
-            $($(#[$field_doc])* #[serde(with = "zbus::zvariant::as_value")] pub $field: $type,)*
+            $($(#[$field_doc])* #[serde(deserialize_with = "zbus::zvariant::as_value::deserialize")] pub $field: $type,)*
         }
 
         impl TryFrom<zbus::zvariant::OwnedValue> for $name {

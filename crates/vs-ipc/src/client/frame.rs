@@ -191,6 +191,19 @@ impl ReceivedFrame {
         }
     }
 
+    /// As [`check`](Self::check), after its bytes were read by whatever way: what was read before
+    /// belongs to this frame. It also asks the kernel whether the host is still there, for a host
+    /// that has closed the connection owes this client nothing.
+    ///
+    /// # Errors
+    /// Why what was read may be torn.
+    pub fn check_read(&self) -> Result<(), Ended> {
+        // Reads of the frame must not be moved behind the check that vouches for them.
+        fence(Ordering::Acquire);
+        self.check()?;
+        if self.0.link.host_is_gone() { Err(Ended::Disconnected) } else { Ok(()) }
+    }
+
     /// Whether the right to read it has ended.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
@@ -291,16 +304,12 @@ impl<'a> Deref for FrameMap<'a> {
 }
 
 impl FrameMap<'_> {
-    /// Ends reading, and says whether everything that was read belongs to this frame. It
-    /// also asks the kernel whether the host is still there, for a host that has closed the
-    /// connection owes this client nothing.
+    /// Ends reading, and says whether everything that was read belongs to this frame: see
+    /// [`ReceivedFrame::check_read`].
     ///
     /// # Errors
     /// Why what was read may be torn.
     pub fn finish(self) -> Result<(), Ended> {
-        // Reads of the frame must not be moved behind the check that vouches for them.
-        fence(Ordering::Acquire);
-        self.frame.check()?;
-        if self.frame.0.link.host_is_gone() { Err(Ended::Disconnected) } else { Ok(()) }
+        self.frame.check_read()
     }
 }

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client for asyncio.
+
+It watches the client's socket with the event loop (loop.add_reader) and needs no thread, but
+for what may block: connecting, for the first time and after a connection was lost, runs on
+the loop's executor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, Callable, TypeVar
+
+from ._native import Client, Event, Frame
+
+# While something waits for room in the socket, the client looks again after this time, in
+# seconds, even if nothing arrives. It needs a host that has not read hundreds of messages.
+_BACKLOG_RETRY = 0.01
+
+_T = TypeVar("_T", Frame, Event)
+
+
+class AsyncClient:
+    """A client of one stream, for one event loop. One task at a time may wait with it.
+
+    async for frame in vsclient.open_async("cam0"): ...
+    """
+
+    def __init__(self, stream: str, **options: Any) -> None:
+        self._stream = stream
+        self._options = options
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client behind it, for counters, state and the like. RuntimeError before the first use."""
+        if self._client is None:
+            raise RuntimeError("not connected yet: await connect()")
+        return self._client
+
+    async def connect(self) -> Client:
+        """Connects, unless that has happened. Raises ConnectError."""
+        if self._client is None:
+            self._client = await asyncio.to_thread(Client, self._stream, **self._options)
+        return self._client
+
+    async def next(self, timeout: float | None = None) -> Frame | None:
+        """Waits for the next frame; None when timeout (in seconds) has passed. Raises ReceiveError."""
+        return await self._wait(Client.next, timeout)
+
+    async def newest(self, timeout: float | None = None) -> Frame | None:
+        """The newest frame there is; if none waits, the next one."""
+        return await self._wait(Client.newest, timeout)
+
+    async def next_event(self, timeout: float | None = None) -> Event | None:
+        """Waits for the next thing that happens."""
+        return await self._wait(Client.next_event, timeout)
+
+    async def _wait(self, take: Callable[[Client, float], _T | None], timeout: float | None) -> _T | None:
+        client = await self.connect()
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    retry_in = client.retry_in
+                    if retry_in is not None:
+                        # Not before its time, and not on this thread: the host may be stopped.
+                        await asyncio.sleep(retry_in)
+                        taken = await asyncio.to_thread(take, client, 0)
+                    else:
+                        taken = take(client, 0)
+                    if taken is not None:
+                        return taken
+                    if client.connected:
+                        await _readable(client)
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        """Ends the connection, and with it the right to its frames."""
+        if self._client is not None:
+            self._client.close()
+
+    def __aiter__(self) -> AsyncClient:
+        return self
+
+    async def __anext__(self) -> Frame:
+        while True:
+            if self._client is not None and self._client.closed:
+                raise StopAsyncIteration
+            frame = await self.next()
+            if frame is not None:
+                return frame
+
+    async def __aenter__(self) -> AsyncClient:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+async def _readable(client: Client) -> None:
+    """Waits until the socket has something, or it is time to look for room in it again."""
+    loop = asyncio.get_running_loop()
+    fd = client.fileno()
+    ready = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, wake)
+    timer = loop.call_later(_BACKLOG_RETRY, wake) if client.has_backlog else None
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+        if timer is not None:
+            timer.cancel()
