@@ -9,7 +9,7 @@ CARGO ?= cargo
 OPTIONAL_CODECS := software-h265,software-vp9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test guest-test players lint bench fuzz soak
+.PHONY: help demo build test python-test guest-test players lint bench fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,18 @@ build: ## build the daemon, the command line and the libraries
 	$(CARGO) build --workspace
 
 test: ## run every test, those in the guest included
-	scripts/setup build test guest
+	scripts/setup build test python guest
 	$(CARGO) test --workspace
 	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
+	scripts/python-package
+	.build/python/bin/pytest libvsclient/python
 	tests/guest/test
+
+python-test: ## build the Python package and run its tests
+	scripts/setup build test python
+	$(CARGO) build --package videostreamd
+	scripts/python-package
+	.build/python/bin/pytest libvsclient/python
 
 guest-test: ## run the tests against real kernel drivers, in a virtual machine, each as often as promised
 	scripts/setup build test guest

@@ -111,7 +111,7 @@ impl Daemon {
             None => Bus::from_env().map_err(bad_value)?,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let daemon = py.detach(|| runtime.block_on(dbus::connect(&bus))).or_raise()?;
+        let daemon = py.detach(|| runtime.block_on(dbus::connect(&bus)).or_raise())?;
         Ok(Self(Arc::new(Shared { daemon, runtime: Mutex::new(runtime) })))
     }
 

@@ -270,6 +270,20 @@ impl Frame {
         self.release();
     }
 
+    /// What numpy turns to when the buffer protocol has failed, whose error it hides. There is no
+    /// `__array_interface__`, for an array made by that would keep the frame, which can be
+    /// released, and not the plane.
+    #[pyo3(signature = (*args, **options))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let plane = plane::only(py, &self.read()?, &self.format)?;
+        plane::array_of(&plane)?.call_method("__array__", args, options)
+    }
+
     #[pyo3(signature = (**options))]
     fn __dlpack__<'py>(&self, py: Python<'py>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
         plane::only(py, &self.read()?, &self.format)?.call_method("__dlpack__", (), options)

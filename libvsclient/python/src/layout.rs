@@ -31,7 +31,7 @@ impl Layout {
         if view.stride == 0 || view.row_bytes == 0 {
             return Self::bytes(view.data);
         }
-        let samples = samples(format, index).filter(|samples| view.row_bytes % samples == 0).unwrap_or(1);
+        let samples = samples(format, index).filter(|samples| view.row_bytes.is_multiple_of(*samples)).unwrap_or(1);
         let fitting = match view.data.len().checked_sub(view.row_bytes) {
             Some(more) => more / view.stride + 1,
             None => 0,

@@ -111,7 +111,8 @@ pub(crate) fn only<'py>(
     }
 }
 
-fn array_of<'py>(plane: &Bound<'py, Plane>) -> PyResult<Bound<'py, PyAny>> {
+/// An array over a plane.
+pub(crate) fn array_of<'py>(plane: &Bound<'py, Plane>) -> PyResult<Bound<'py, PyAny>> {
     static AS_ARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     AS_ARRAY.import(plane.py(), "numpy", "asarray")?.call1((plane,))
 }
@@ -206,8 +207,11 @@ impl Plane {
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         if self.is_writable() {
-            // It has no word for the end of an array, and a buffer must know of it.
-            return Err(pyo3::exceptions::PyAttributeError::new_err("buffers speak the buffer protocol only"));
+            // It has no word for the end of an array, and a buffer must know of it. An
+            // AttributeError would make numpy wrap the object itself.
+            return Err(PyBufferError::new_err(
+                "buffers speak the buffer protocol only, and that until they are published",
+            ));
         }
         self.source.check_quickly()?;
         let interface = PyDict::new(py);

@@ -4,7 +4,7 @@
     import vsclient
 
     for frame in vsclient.open("cam0"):
-        a = frame.numpy()
+        a = frame.numpy(0)
         print(frame.serial, a.shape, a.mean())
 
 docs/python.md says how long arrays are good for, and the rest.

@@ -7,13 +7,13 @@ for ever, 0 not at all. Whoever waits lets other threads run, and Ctrl-C ends th
 """
 
 import os
-from collections.abc import Buffer as _AnyBuffer
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Buffer as _AnyBuffer
 
 _Array = NDArray[np.uint8]
 
@@ -228,6 +228,7 @@ class Frame:
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_args: object) -> None: ...
+    def __array__(self, *args: Any, **options: Any) -> _Array: ...
     def __dlpack__(self, **options: Any) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
