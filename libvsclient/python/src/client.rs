@@ -106,28 +106,28 @@ impl Client {
     }
 
     #[pyo3(signature = (timeout=None))]
-    fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Frame>> {
-        let frame = self.wait(py, self::timeout(timeout)?, |client, slice| client.next_frame(slice))?;
-        Ok(frame.map(Frame::received))
+    fn next(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<Frame>> {
+        let frame = slf.get().wait(slf.py(), self::timeout(timeout)?, |client, slice| client.next_frame(slice))?;
+        Ok(frame.map(|frame| Frame::received(frame, slf)))
     }
 
     #[pyo3(signature = (timeout=None))]
-    fn newest(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Frame>> {
-        let frame = self.wait(py, self::timeout(timeout)?, |client, slice| client.newest(slice))?;
-        Ok(frame.map(Frame::received))
+    fn newest(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<Frame>> {
+        let frame = slf.get().wait(slf.py(), self::timeout(timeout)?, |client, slice| client.newest(slice))?;
+        Ok(frame.map(|frame| Frame::received(frame, slf)))
     }
 
     #[pyo3(signature = (timeout=None))]
-    fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Event>> {
-        let event = self.wait(py, self::timeout(timeout)?, |client, slice| client.next_event(slice))?;
-        event.map(|event| Event::new(py, event)).transpose()
+    fn next_event(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<Event>> {
+        let event = slf.get().wait(slf.py(), self::timeout(timeout)?, |client, slice| client.next_event(slice))?;
+        event.map(|event| Event::new(slf, event)).transpose()
     }
 
     #[pyo3(signature = (frame, lease=None, *, timeout=1.0))]
     fn lock(&self, py: Python<'_>, frame: &Bound<'_, Frame>, lease: Option<f64>, timeout: f64) -> PyResult<()> {
         let lease = lease.map(|lease| duration("lease", lease)).transpose()?;
         let timeout = duration("timeout", timeout)?;
-        let Handle::Received(frame) = frame.get().handle()? else {
+        let Handle::Received(frame, _) = frame.get().handle()? else {
             return Err(bad_type("a frame of a codec session has no lease: it is yours until it is released"));
         };
         self.with(py, |client| client.lock(&frame, lease, timeout))?.or_raise()
@@ -199,10 +199,10 @@ impl Client {
     }
 
     /// A client that was closed has no more frames; one that an error has ended raises it.
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
-        match self.wait(py, None, |client, slice| client.next_frame(slice)) {
-            Err(_) if self.closed() => Ok(None),
-            frame => Ok(frame?.map(Frame::received)),
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Frame>> {
+        match slf.get().wait(slf.py(), None, |client, slice| client.next_frame(slice)) {
+            Err(_) if slf.get().closed() => Ok(None),
+            frame => Ok(frame?.map(|frame| Frame::received(frame, slf))),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use pyo3::prelude::*;
 
+use crate::client::Client;
 use crate::format::Format;
 use crate::frame::Frame;
 
@@ -23,7 +24,8 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(py: Python<'_>, event: vsclient::Event) -> PyResult<Self> {
+    pub(crate) fn new(client: &Bound<'_, Client>, event: vsclient::Event) -> PyResult<Self> {
+        let py = client.py();
         use vsclient::Event as E;
         Ok(match event {
             E::Connected { session, epoch_changed } => {
@@ -35,7 +37,12 @@ impl Event {
             E::Format(format) => Self { kind: "format", format: Some(Py::new(py, Format(format))?), ..Self::default() },
             E::Frame(frame) => {
                 let serial = Some(frame.serial());
-                Self { kind: "frame", serial, frame: Some(Py::new(py, Frame::received(frame))?), ..Self::default() }
+                Self {
+                    kind: "frame",
+                    serial,
+                    frame: Some(Py::new(py, Frame::received(frame, client))?),
+                    ..Self::default()
+                }
             }
             E::Revoked { serial, reason } => {
                 Self { kind: "revoked", serial: Some(serial), reason: Some(reason.name()), ..Self::default() }

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use vsclient::{FrameFlags, FrameMeta, publish};
 
+use crate::client::Client;
 use crate::errors::{OrRaise, closed};
 use crate::format::Format;
 use crate::plane::{self, Plane};
@@ -19,8 +20,8 @@ use crate::wait::lock;
 /// Where a frame comes from.
 #[derive(Clone)]
 pub(crate) enum Handle {
-    /// From a stream: it is leased, and that may end.
-    Received(vsclient::Frame),
+    /// From a stream: it is leased, and that may end. The client stays connected for it.
+    Received(vsclient::Frame, Arc<Py<Client>>),
     /// From a codec session: it is the program's until it is dropped.
     Plain(publish::Frame),
 }
@@ -28,21 +29,21 @@ pub(crate) enum Handle {
 impl Handle {
     fn read(self) -> PyResult<Arc<Source>> {
         match self {
-            Self::Received(frame) => Source::received(frame),
+            Self::Received(frame, client) => Source::received(frame, client),
             Self::Plain(frame) => Source::plain(frame),
         }
     }
 
     fn check(&self) -> PyResult<()> {
         match self {
-            Self::Received(frame) => frame.check_read().or_raise(),
+            Self::Received(frame, _) => frame.check_read().or_raise(),
             Self::Plain(_) => Ok(()),
         }
     }
 
     fn memories(&self) -> &[vsclient::Memory] {
         match self {
-            Self::Received(frame) => frame.memories(),
+            Self::Received(frame, _) => frame.memories(),
             Self::Plain(frame) => frame.buffer().memories(),
         }
     }
@@ -61,7 +62,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn received(frame: vsclient::Frame) -> Self {
+    pub(crate) fn received(frame: vsclient::Frame, client: &Bound<'_, Client>) -> Self {
         Self {
             format: Arc::clone(frame.format()),
             meta: *frame.meta(),
@@ -69,7 +70,7 @@ impl Frame {
             publish_ns: frame.publish_ns(),
             received_ns: frame.received_ns(),
             skipped: frame.skipped().total(),
-            handle: Mutex::new(Some(Handle::Received(frame))),
+            handle: Mutex::new(Some(Handle::Received(frame, Arc::new(client.clone().unbind())))),
         }
     }
 
@@ -94,7 +95,7 @@ impl Frame {
     /// The frame for others than this program.
     pub(crate) fn pass_on(&self) -> PyResult<publish::Frame> {
         match self.handle()? {
-            Handle::Received(frame) => frame.pass_on().or_raise(),
+            Handle::Received(frame, _) => frame.pass_on().or_raise(),
             Handle::Plain(frame) => Ok(frame),
         }
     }
@@ -189,7 +190,7 @@ impl Frame {
     #[getter]
     fn deadline_ns(&self) -> PyResult<Option<u64>> {
         Ok(match self.handle()? {
-            Handle::Received(frame) => Some(frame.deadline_ns()),
+            Handle::Received(frame, _) => Some(frame.deadline_ns()),
             Handle::Plain(_) => None,
         })
     }
@@ -197,7 +198,7 @@ impl Frame {
     #[getter]
     fn leased(&self) -> bool {
         match &*lock(&self.handle) {
-            Some(Handle::Received(frame)) => frame.is_leased(),
+            Some(Handle::Received(frame, _)) => frame.is_leased(),
             Some(Handle::Plain(_)) => true,
             None => false,
         }
@@ -211,7 +212,7 @@ impl Frame {
     #[getter]
     fn valid(&self) -> bool {
         match &*lock(&self.handle) {
-            Some(Handle::Received(frame)) => frame.check().is_ok(),
+            Some(Handle::Received(frame, _)) => frame.check().is_ok(),
             Some(Handle::Plain(_)) => true,
             None => false,
         }

@@ -4,9 +4,9 @@
 //!
 //! Two rules hold everywhere. **Whoever waits lets Python go on**: no call keeps the
 //! interpreter's lock while it waits for another process, and each looks for signals every
-//! [`SLICE`](wait::SLICE), so that Ctrl-C ends it. **No array can dangle**: every array lies
-//! over a [`Plane`](plane::Plane), which owns what keeps the memory mapped, and with it the
-//! lease.
+//! `SLICE` of time (`wait.rs`), so that Ctrl-C ends it. **No array can dangle**: every array
+//! lies over a `Plane`, which owns what keeps the memory mapped, and with it the lease
+//! (`reading.rs`).
 
 mod client;
 mod codec;

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use self_cell::self_cell;
 use vsclient::{Format, FrameMap, FrameView, publish};
 
+use crate::client::Client;
 use crate::errors::{OrRaise, ToPython};
 use crate::layout::Layout;
 use crate::slot::Buffer;
@@ -38,7 +39,8 @@ self_cell!(
 
 /// Whose bytes an array shows.
 pub(crate) enum Source {
-    Received(Reading),
+    /// With the client, for the end of its connection would be that of the frame.
+    Received(Reading, #[expect(dead_code, reason = "it is only held")] Arc<Py<Client>>),
     Plain(PlainReading),
     /// A buffer that the program fills.
     Written(Py<Buffer>),
@@ -46,9 +48,9 @@ pub(crate) enum Source {
 
 impl Source {
     /// Begins to read a frame.
-    pub(crate) fn received(frame: vsclient::Frame) -> PyResult<Arc<Self>> {
+    pub(crate) fn received(frame: vsclient::Frame, client: Arc<Py<Client>>) -> PyResult<Arc<Self>> {
         let reading = Reading::try_new(frame, |frame| frame.map()).or_raise()?;
-        Ok(Arc::new(Self::Received(reading)))
+        Ok(Arc::new(Self::Received(reading, client)))
     }
 
     /// Begins to read a frame that nobody takes away.
@@ -60,7 +62,7 @@ impl Source {
     /// Where plane `index` is; `None` if there is none.
     pub(crate) fn layout(&self, py: Python<'_>, format: &Format, index: usize) -> Option<Layout> {
         match self {
-            Self::Received(reading) => of_view(reading.borrow_dependent(), format, index),
+            Self::Received(reading, _) => of_view(reading.borrow_dependent(), format, index),
             Self::Plain(reading) => of_view(reading.borrow_dependent(), format, index),
             Self::Written(buffer) => buffer.bind(py).get().layout(index),
         }
@@ -69,7 +71,7 @@ impl Source {
     /// Whether the bytes may still be read: what was read before belongs to this frame.
     pub(crate) fn check(&self) -> PyResult<()> {
         match self {
-            Self::Received(reading) => reading.borrow_owner().check_read().map_err(ToPython::to_python),
+            Self::Received(reading, _) => reading.borrow_owner().check_read().map_err(ToPython::to_python),
             Self::Plain(_) | Self::Written(_) => Ok(()),
         }
     }
@@ -77,7 +79,7 @@ impl Source {
     /// The same, without asking the kernel.
     pub(crate) fn check_quickly(&self) -> PyResult<()> {
         match self {
-            Self::Received(reading) => reading.borrow_owner().check().map_err(ToPython::to_python),
+            Self::Received(reading, _) => reading.borrow_owner().check().map_err(ToPython::to_python),
             Self::Plain(_) | Self::Written(_) => Ok(()),
         }
     }

@@ -4,7 +4,11 @@ never a torn picture that nobody knows of."""
 
 from __future__ import annotations
 
+import gc
+import itertools
+import random
 import signal
+import threading
 import time
 
 import numpy as np
@@ -104,6 +108,47 @@ def test_a_frame_whose_daemon_is_gone(own_rig: Rig) -> None:
         touch_everything(frame, vsclient.Disconnected)
         # The memory outlives the daemon.
         array.sum()
+
+
+def test_arrays_outlive_everything(own_rig: Rig) -> None:
+    """Frames, clients and the daemon go, in threads and in the middle of reading; the memory stays."""
+    kept = []
+    lock = threading.Lock()
+
+    def collect(stream: str) -> None:
+        with vsclient.open(stream, credits=8) as client:
+            for frame in itertools.islice(client, 6):
+                with lock, frame:
+                    kept.extend((frame.numpy(0), np.from_dlpack(frame.plane(0)), memoryview(frame.plane(0))))
+
+    threads = [threading.Thread(target=collect, args=(stream,)) for stream in ("cam0", "grey", "rgb", "planar") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    own_rig.signal(signal.SIGKILL)
+    own_rig.daemon.wait()
+    own_rig.daemon = None
+    random.Random(1).shuffle(kept)
+    while kept:
+        gc.collect()
+        assert sum(int(np.asarray(view).sum()) for view in kept) > 0
+        del kept[: len(kept) // 2 + 1]
+
+
+def test_a_frame_keeps_its_client(rig: Rig) -> None:
+    frame = next(vsclient.open("grey", name="kept"))
+    array = frame.numpy()
+    frame.check()
+    plane = frame.plane(0)
+    frame.release()
+    plane.check()
+    here = [one["name"] for one in vsclient.Daemon().stream("grey").clients]
+    del frame, plane, array
+    deadline = time.monotonic() + PATIENCE
+    while "kept" in [one["name"] for one in vsclient.Daemon().stream("grey").clients]:
+        assert time.monotonic() < deadline, "the connection outlives its last array"
+    assert "kept" in here
 
 
 def test_a_with_block_hides_no_other_error(rig: Rig) -> None:

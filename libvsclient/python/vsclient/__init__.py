@@ -12,7 +12,7 @@ docs/python.md says how long arrays are good for, and the rest.
 
 import os
 import sys
-from typing import Any
+from typing import Unpack
 
 from ._errors import (
     CallError,
@@ -43,6 +43,7 @@ from ._native import (
     Session,
     monotonic_ns,
 )
+from ._options import Options
 from .asynchronous import AsyncClient
 from .daemon import Daemon, DeviceInfo, Finding, Info, Recording, RecordingInfo, SnapshotInfo, StreamInfo, Summary
 
@@ -87,7 +88,7 @@ __all__ = [
 ]
 
 
-def open(stream: str, **options: Any) -> Client:
+def open(stream: str, **options: Unpack[Options]) -> Client:
     """Connects to a stream: its name, or the path of its socket (anything with a "/").
 
     The options are those of Client. Raises ConnectError, whose message says what to do.
@@ -95,12 +96,12 @@ def open(stream: str, **options: Any) -> Client:
     return Client(stream, **_named(options))
 
 
-def open_async(stream: str, **options: Any) -> AsyncClient:
+def open_async(stream: str, **options: Unpack[Options]) -> AsyncClient:
     """A client for asyncio, with the options of Client. It connects when it is first used."""
     return AsyncClient(stream, **_named(options))
 
 
-def _named(options: dict[str, Any]) -> dict[str, Any]:
+def _named(options: Options) -> Options:
     """By the name of the program, not by that of Python, the daemon's statistics know a client."""
     if options.get("name") is None:
         options["name"] = os.path.basename(sys.argv[0] if sys.argv else "") or "python"

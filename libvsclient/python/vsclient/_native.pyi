@@ -131,7 +131,8 @@ class Frame:
     """One picture or access unit.
 
     It is given back when it and every array over it are gone, or, of the frame itself, with
-    release(). The right to read it may end before: then it raises Revoked when it is touched.
+    release(). Until then its client stays connected, unless that is closed. The right to read it
+    may end before: then it raises Revoked when it is touched.
     """
 
     @property
@@ -326,7 +327,8 @@ class Client:
     @property
     def closed(self) -> bool: ...
     def close(self) -> None:
-        """Ends the connection, and with it the right to its frames. May be called by any thread."""
+        """Ends the connection, and with it the right to its frames. May be called by any thread.
+        Without it the connection ends when the client, its frames and their arrays are gone."""
 
     def __iter__(self) -> Iterator[Frame]: ...
     def __next__(self) -> Frame: ...

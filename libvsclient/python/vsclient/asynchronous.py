@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, Callable, TypeVar
+from typing import Callable, TypeVar, Unpack
 
 from ._native import Client, Event, Frame
+from ._options import Options
 
 # While something waits for room in the socket, the client looks again after this time, in
 # seconds, even if nothing arrives. It needs a host that has not read hundreds of messages.
@@ -27,7 +28,7 @@ class AsyncClient:
     async for frame in vsclient.open_async("cam0"): ...
     """
 
-    def __init__(self, stream: str, **options: Any) -> None:
+    def __init__(self, stream: str, **options: Unpack[Options]) -> None:
         self._stream = stream
         self._options = options
         self._client: Client | None = None
