@@ -288,6 +288,19 @@ impl Client {
         }
     }
 
+    /// Makes an attempt to connect if one is due ([`retry_at`](Self::retry_at)), for event loops
+    /// that let another thread do what may block: it takes 100 ms at most. What came of it is
+    /// told as events.
+    ///
+    /// # Errors
+    /// [`ReceiveError`] if connecting again makes no sense; the client has ended then.
+    pub fn reconnect_if_due(&mut self) -> Result<(), ReceiveError> {
+        match self.link {
+            Link::Down(due) if due <= Instant::now() => self.reconnect(Some(Duration::ZERO)),
+            _ => Ok(()),
+        }
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.link, Link::Ended)
     }

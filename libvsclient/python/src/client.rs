@@ -144,6 +144,10 @@ impl Client {
         Ok(due.map(|due| due.saturating_duration_since(Instant::now()).as_secs_f64()))
     }
 
+    fn reconnect_if_due(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |client| client.reconnect_if_due())?.or_raise()
+    }
+
     #[getter]
     fn has_backlog(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |client| client.has_backlog())

@@ -95,6 +95,15 @@ def test_a_lost_connection_is_made_again(own_rig: Rig) -> None:
         async with vsclient.open_async("grey") as client:
             assert await client.next(PATIENCE) is not None
             await asyncio.to_thread(own_rig.stop)
+            event = await client.next_event()
+            while event.kind != "disconnected":
+                event = await client.next_event()
+            assert event.retry_in is not None and not client.client.connected
+            # Cancelled in the middle of whatever it does, it loses nothing.
+            for _ in range(20):
+                waiting = asyncio.create_task(client.next())
+                await asyncio.sleep(0.01)
+                waiting.cancel()
             restart = asyncio.create_task(asyncio.to_thread(own_rig.start))
             while (await client.next_event()).kind != "connected":
                 pass

@@ -300,6 +300,10 @@ class Client:
     def retry_in(self) -> float | None:
         """Seconds until a lost connection is made again (by next and the like); None unless it is lost."""
 
+    def reconnect_if_due(self) -> None:
+        """Makes an attempt to connect, of 100 ms at most, if its time has come. For event loops:
+        next and the like do it themselves."""
+
     @property
     def has_backlog(self) -> bool:
         """Whether an event loop should also wait until the socket is writable."""

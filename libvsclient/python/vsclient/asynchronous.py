@@ -65,11 +65,14 @@ class AsyncClient:
                 while True:
                     retry_in = client.retry_in
                     if retry_in is not None:
-                        # Not before its time, and not on this thread: the host may be stopped.
+                        # Events of the loss come first. The attempt is not made before its time,
+                        # and not on this thread, for the host may be stopped; whoever cancels it
+                        # loses nothing.
+                        if retry_in > 0 and (taken := take(client, 0)) is not None:
+                            return taken
                         await asyncio.sleep(retry_in)
-                        taken = await asyncio.to_thread(take, client, 0)
-                    else:
-                        taken = take(client, 0)
+                        await asyncio.to_thread(client.reconnect_if_due)
+                    taken = take(client, 0)
                     if taken is not None:
                         return taken
                     if client.connected:
