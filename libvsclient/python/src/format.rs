@@ -93,6 +93,13 @@ impl Format {
         self.0.modifier
     }
 
+    /// V4L2's colour space, transfer function, encoding and quantization.
+    #[getter]
+    fn color(&self) -> (u8, u8, u8, u8) {
+        let color = self.0.color;
+        (color.colorspace, color.transfer, color.encoding, color.quantization)
+    }
+
     #[getter]
     fn coded(&self) -> bool {
         self.0.is_coded()

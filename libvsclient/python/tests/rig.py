@@ -130,5 +130,5 @@ class Rig:
                 self.daemon.kill()
                 self.daemon.wait()
             self.dbus.kill()
-            self.dbus.wait()
+            self.dbus.communicate()
             self.directory.cleanup()

@@ -135,6 +135,8 @@ def test_what_is_known_of_a_frame(rig: Rig) -> None:
         assert (frame.width, frame.height, frame.fourcc) == (64, 48, "RGB3")
         assert frame.format.rate == (100, 1) and frame.format.fps == 100.0
         assert frame.format == client.format
+        assert not frame.format.interlaced and frame.format.rotation == frame.format.modifier == 0
+        assert frame.format.color[0] > 0, "sRGB, or what the pattern says"
         assert 0 < frame.capture_ns <= frame.publish_ns <= frame.received_ns
         assert before < frame.received_ns <= vsclient.monotonic_ns() < frame.deadline_ns + 10**10
         assert frame.leased and frame.valid and len(frame.fds) == 1

@@ -181,8 +181,13 @@ def test_a_lease_is_prolonged(rig: Rig) -> None:
 def test_a_frame_that_was_only_announced(rig: Rig) -> None:
     with vsclient.open("grey", mode="notify") as client:
         assert client.session.mode == "notify"
-        frame = client.newest(PATIENCE)
-        assert not frame.leased
-        client.lock(frame)
+        for _ in range(100):
+            frame = client.newest(PATIENCE)
+            assert not frame.leased
+            try:
+                client.lock(frame)
+            except vsclient.LockError:
+                continue  # on a busy machine its lifespan may be over
+            break
         assert frame.leased
         frame.copy()

@@ -59,6 +59,10 @@ class Format:
         """DRM's format modifier; 0 is plain rows of pixels."""
 
     @property
+    def color(self) -> tuple[int, int, int, int]:
+        """V4L2's colour space, transfer function, encoding and quantization (1 full range, 2 limited)."""
+
+    @property
     def coded(self) -> bool:
         """Whether a frame is an access unit rather than a picture."""
 

@@ -104,6 +104,31 @@ fn a_stream_that_is_not_there_yet_can_be_waited_for() {
 }
 
 #[test]
+fn connecting_beside_the_event_loop_takes_no_event_away() {
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let builder = || Client::builder("cam0").socket_dir(dir.path());
+    let patient = Backoff::new(Duration::from_secs(60), Duration::from_secs(60));
+    let mut client = builder().reconnect(patient).connect_or_wait().unwrap();
+    client.reconnect_if_due().unwrap();
+    let next = client.retry_at().expect("connected to nobody");
+    client.reconnect_if_due().unwrap();
+    assert_eq!(client.retry_at(), Some(next), "an attempt before its time");
+
+    let mut client = builder().reconnect(quick()).connect_or_wait().unwrap();
+    client.reconnect_if_due().unwrap();
+    let _stage = Stage::at(dir.clone(), |_| {});
+    while !client.is_connected() {
+        std::thread::sleep(client.retry_at().unwrap().saturating_duration_since(Instant::now()));
+        client.reconnect_if_due().unwrap();
+    }
+    client.reconnect_if_due().unwrap();
+    assert!(!client.has_backlog());
+    let told = |client: &mut Client| client.next_event(Duration::ZERO).unwrap().unwrap();
+    while matches!(told(&mut client), Event::RetryFailed { .. }) {}
+    assert!(matches!(told(&mut client), Event::State(_)), "Connected came before it");
+}
+
+#[test]
 fn a_refusal_for_good_is_not_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let builder = || Client::builder(&"x".repeat(200)).socket_dir(dir.path()).reconnect(quick());
