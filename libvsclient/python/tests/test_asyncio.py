@@ -79,6 +79,24 @@ def test_waits_end_in_time_and_when_cancelled(rig: Rig) -> None:
     run(main())
 
 
+def test_closing_ends_a_wait(rig: Rig) -> None:
+    async def main() -> None:
+        client = vsclient.open_async("grey", credits=1, lease=10)
+        held = await client.next(PATIENCE)
+
+        async def collect() -> list[vsclient.Frame]:
+            return [frame async for frame in client]
+
+        waiting = asyncio.create_task(collect())
+        await asyncio.sleep(0.05)
+        client.close()
+        assert await waiting == [] and held is not None and not held.valid
+        with pytest.raises(ValueError, match="closed"):
+            await client.next()
+
+    run(main())
+
+
 def test_errors_are_raised(rig: Rig) -> None:
     async def main() -> None:
         with pytest.raises(vsclient.ConnectError):

@@ -161,7 +161,7 @@ def test_a_with_block_hides_no_other_error(rig: Rig) -> None:
 
 
 def test_reading_in_time_is_vouched_for(rig: Rig) -> None:
-    with vsclient.open("grey") as client:
+    with vsclient.open("grey", lease=10) as client:
         for frame, _ in zip(client, range(20)):
             with frame, frame.map() as reading:
                 reading.numpy().sum()
@@ -169,12 +169,11 @@ def test_reading_in_time_is_vouched_for(rig: Rig) -> None:
 
 
 def test_a_lease_is_prolonged(rig: Rig) -> None:
-    with vsclient.open("grey", lease=LEASE) as client:
+    with vsclient.open("grey", lease=1.0) as client:
         frame = a_frame(client)
         first = frame.deadline_ns
-        client.lock(frame, 2.0)
-        assert frame.deadline_ns > first and frame.valid
-        time.sleep(LEASE * 1.5)
+        client.lock(frame, 5.0)
+        assert frame.deadline_ns > first + 10**9
         frame.check()
 
 

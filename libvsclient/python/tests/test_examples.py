@@ -25,7 +25,7 @@ def example(examples: Path, name: str, *arguments: object) -> str:
 
 
 def test_statistics(rig: Rig, examples: Path) -> None:
-    said = example(examples, "statistics.py", "cam0", 1.5)
+    said = example(examples, "statistics.py", "cam0", 2)
     assert re.search(r"^[\d.]+ fps, running$", said, re.M) and re.search(r"NV12 320x240 .*: \d+ frames", said), said
     assert "latency: half within" in said
 

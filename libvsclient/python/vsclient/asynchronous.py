@@ -32,6 +32,8 @@ class AsyncClient:
         self._stream = stream
         self._options = options
         self._client: Client | None = None
+        # The descriptor that is watched, and who waits for it.
+        self._watch: tuple[int, asyncio.Future[None]] | None = None
 
     @property
     def client(self) -> Client:
@@ -76,12 +78,38 @@ class AsyncClient:
                     if taken is not None:
                         return taken
                     if client.connected:
-                        await _readable(client)
+                        await self._readable(client)
         except TimeoutError:
             return None
 
+    async def _readable(self, client: Client) -> None:
+        """Waits until the socket has something, or it is time to look for room in it again."""
+        loop = asyncio.get_running_loop()
+        fd, ready = client.fileno(), loop.create_future()
+        self._watch = (fd, ready)
+        loop.add_reader(fd, self._unwatch)
+        timer = loop.call_later(_BACKLOG_RETRY, self._unwatch) if client.has_backlog else None
+        try:
+            await ready
+        finally:
+            self._unwatch()
+            if timer is not None:
+                timer.cancel()
+
+    def _unwatch(self) -> None:
+        """Watches no more, and wakes who waits. Before the descriptor is closed: its number may be another's then."""
+        if self._watch is not None:
+            (fd, ready), self._watch = self._watch, None
+            ready.get_loop().remove_reader(fd)
+            if not ready.done():
+                ready.set_result(None)
+
     def close(self) -> None:
-        """Ends the connection, and with it the right to its frames."""
+        """Ends the connection, and with it the right to its frames; who waits is told.
+
+        To be called on the event loop.
+        """
+        self._unwatch()
         if self._client is not None:
             self._client.close()
 
@@ -89,12 +117,15 @@ class AsyncClient:
         return self
 
     async def __anext__(self) -> Frame:
-        while True:
-            if self._client is not None and self._client.closed:
-                raise StopAsyncIteration
-            frame = await self.next()
-            if frame is not None:
-                return frame
+        frame = None
+        while frame is None:
+            try:
+                frame = await self.next()
+            except ValueError:
+                if self._client is not None and self._client.closed:
+                    raise StopAsyncIteration from None
+                raise
+        return frame
 
     async def __aenter__(self) -> AsyncClient:
         await self.connect()
@@ -104,23 +135,3 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-async def _readable(client: Client) -> None:
-    """Waits until the socket has something, or it is time to look for room in it again."""
-    loop = asyncio.get_running_loop()
-    fd = client.fileno()
-    ready = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(fd, wake)
-    timer = loop.call_later(_BACKLOG_RETRY, wake) if client.has_backlog else None
-    try:
-        await ready
-    finally:
-        loop.remove_reader(fd)
-        if timer is not None:
-            timer.cancel()
