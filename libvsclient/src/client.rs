@@ -301,7 +301,16 @@ impl Client {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether [`next_event`](Self::next_event) has something to tell that is in the socket no more.
+    /// Event loops call it then, whatever the socket says.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.core.has_pending()
+    }
+
+    /// Whether an error has ended it: nothing can come any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         matches!(self.link, Link::Ended)
     }
 }

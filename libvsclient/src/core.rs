@@ -180,6 +180,11 @@ impl Core {
         }
     }
 
+    /// Whether something happened that was not yet told.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.queue.is_empty() || !self.kept.is_empty()
+    }
+
     fn next_wait(&mut self) -> Option<Duration> {
         let wait = self.target.backoff?.wait(self.attempt);
         self.attempt = self.attempt.saturating_add(1);
