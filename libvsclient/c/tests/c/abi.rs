@@ -82,16 +82,12 @@ fn declared() -> Vec<String> {
 
 #[test]
 fn the_symbols_are_the_functions_of_the_header() {
-    let mut names = String::new();
-    for name in declared() {
-        names.push_str(&name);
-        names.push('\n');
-    }
-    kept("symbols.txt", &names);
+    let declared = declared();
+    kept("symbols.txt", &format!("# SPDX-License-Identifier: Apache-2.0\n{}\n", declared.join("\n")));
 
     let listed = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library().join("libvsclient.so.1")));
     let exported: Vec<&str> = listed.lines().filter(|line| !line.contains(" A ")).map(|l| &l[19..]).collect();
-    let versioned: Vec<String> = names.lines().map(|name| format!("{name}@@VSCLIENT_1")).collect();
+    let versioned: Vec<String> = declared.iter().map(|name| format!("{name}@@VSCLIENT_1")).collect();
     assert_eq!(exported, versioned);
 }
 

@@ -74,17 +74,23 @@ pub fn against(rig: &Rig, program: &Path) -> Command {
     surrounded(rig, Command::new(program))
 }
 
-/// As [`against`], under valgrind, which fails at the first error and at any leak. Without valgrind it is
-/// the program alone.
+/// As [`against`], under valgrind.
 pub fn under_valgrind(rig: &Rig, program: &Path) -> Command {
+    surrounded(rig, valgrind(program))
+}
+
+/// A program under valgrind, which fails at any error and at any leak. Without valgrind it is the program
+/// alone.
+pub fn valgrind(program: &Path) -> Command {
     if Command::new("valgrind").arg("--version").output().is_err() {
         eprintln!("valgrind is not installed (`scripts/setup test` does it): {} runs without", program.display());
-        return against(rig, program);
+        return Command::new(program);
     }
     let mut command = Command::new("valgrind");
-    command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect"]);
-    command.args(["--errors-for-leak-kinds=definite,indirect", "--track-fds=no"]).arg(program);
-    surrounded(rig, command)
+    // What ends with the process, such as the memory of a thread that has not ended yet, is no leak.
+    command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]);
+    command.args(["--show-leak-kinds=definite,indirect", "--fair-sched=yes"]).arg(program);
+    command
 }
 
 fn surrounded(rig: &Rig, mut command: Command) -> Command {
