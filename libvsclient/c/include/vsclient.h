@@ -368,8 +368,8 @@ typedef enum vs_stream_state {
 } vs_stream_state;
 
 /**
- * A buffer to fill, of `vs_publisher_buffer()` or `vs_encoder_buffer()`: write to its planes, say what is
- * to be known of the frame, and publish or submit it. One thread at a time may use it.
+ * A buffer to fill, of `vs_publisher_buffer()`, `vs_encoder_buffer()` or `vs_import_buffer()`: write to its planes, say
+ * what is to be known of the frame, and publish or submit it. One thread at a time may use it.
  */
 typedef struct vs_buffer vs_buffer;
 
@@ -430,6 +430,11 @@ typedef struct vs_encoder_options vs_encoder_options;
  * hold it with `vs_frame_ref()` and give it up with `vs_frame_unref()`.
  */
 typedef struct vs_frame vs_frame;
+
+/**
+ * Memory of the program's own, as one buffer. Any threads may use it at once.
+ */
+typedef struct vs_import vs_import;
 
 /**
  * Publishes one stream at one socket, from a thread of its own. Any threads may use it at once.
@@ -1059,6 +1064,21 @@ int vs_format_new(uint32_t fourcc,
                   struct vs_format **format);
 
 /**
+ * Makes a format for access units of the program's own, of which none has more than `largest` bytes. Say the
+ * parameter sets, if they are known, in its fields; they are copied when the format is used. Otherwise as
+ * `vs_format_new()`.
+ *
+ * Errors: `VS_ERROR_FORMAT` if `fourcc` is not that of a codec, or the size is out of range.
+ */
+int vs_format_new_coded(uint32_t fourcc,
+                        uint32_t width,
+                        uint32_t height,
+                        uint32_t rate_num,
+                        uint32_t rate_den,
+                        uint32_t largest,
+                        struct vs_format **format);
+
+/**
  * Says that rows of the first plane are `stride` bytes apart; the other planes follow, as V4L2's
  * drivers place them in one memory.
  *
@@ -1068,7 +1088,7 @@ int vs_format_new(uint32_t fourcc,
 int vs_format_set_stride(struct vs_format *format, uint32_t stride);
 
 /**
- * Frees a format that `vs_format_new()` has made, and no other. NULL does nothing.
+ * Frees a format that `vs_format_new()` or `vs_format_new_coded()` has made, and no other. NULL does nothing.
  */
 void vs_format_free(struct vs_format *format);
 
@@ -1359,9 +1379,13 @@ const char *vs_client_path(struct vs_client *client);
 /**
  * Plane `index`, to be written to until the buffer is published, submitted, finished or given back.
  *
- * Errors: `VS_ERROR_NOT_FOUND` if there is no such plane.
+ * Errors: `VS_ERROR_NOT_FOUND` if there is no such plane, or the buffer is one of `vs_import_buffer()`, which the
+ * program fills by itself.
  */
-VS_CHECKED int vs_buffer_plane(struct vs_buffer *buffer, uint32_t index, struct vs_mutable_plane *plane);
+VS_CHECKED
+int vs_buffer_plane(struct vs_buffer *buffer,
+                    uint32_t index,
+                    struct vs_mutable_plane *plane);
 
 /**
  * The format of a buffer; NULL for NULL. The buffer's.
@@ -1398,6 +1422,17 @@ int vs_buffer_set_sequence(struct vs_buffer *buffer, uint32_t sequence);
 int vs_buffer_set_flags(struct vs_buffer *buffer, uint32_t flags);
 
 /**
+ * How many bytes of memory `index` carry payload, from the first plane in it: those of an access unit. A whole
+ * picture unless it is said.
+ *
+ * Errors: `VS_ERROR_ARGUMENT` if there cannot be such a memory; that it has fewer bytes shows when the buffer is
+ * used.
+ */
+int vs_buffer_set_bytes_used(struct vs_buffer *buffer,
+                             uint32_t index,
+                             uint32_t bytes);
+
+/**
  * Makes a frame of a buffer, to be published or submitted as often as wanted; the caller gives it up
  * with `vs_frame_unref()`. The buffer is used up, also by an error.
  *
@@ -1409,6 +1444,50 @@ VS_CHECKED int vs_buffer_finish(struct vs_buffer *buffer, struct vs_frame **fram
  * Gives a buffer back unused. NULL does nothing.
  */
 void vs_buffer_free(struct vs_buffer *buffer);
+
+/**
+ * Makes a buffer of memory that the program has: `count` descriptors, 1 to `VS_MAX_PLANES`, all of one
+ * `enum vs_memory_kind`. They stay the caller's. Do this once for each buffer, not for each frame: clients get
+ * the descriptors of a buffer once. Close it with `vs_import_close()`.
+ *
+ * A memfd is sealed now, against resizing and against writing through any mapping that does not exist yet:
+ * map it for writing before, and create it with `MFD_ALLOW_SEALING`. A DmaBuf stays as it was exported: clients
+ * can write to one that was not exported for reading only.
+ *
+ * Errors: `VS_ERROR_ARGUMENT` if a descriptor is something else, or cannot be sealed; `VS_ERROR_SYSTEM`. `*memory` is
+ * NULL then. Any thread may call it.
+ */
+VS_CHECKED
+int vs_import_open(const int *fds,
+                   uint32_t count,
+                   int kind,
+                   struct vs_import **memory);
+
+/**
+ * Closes it. Frames of its memory stay good, and the memory must not be written to until their readers are
+ * done. NULL does nothing. No thread may be in it, or enter it later.
+ */
+void vs_import_close(struct vs_import *memory);
+
+/**
+ * Memory that has been filled, as a buffer in which a frame of `format` lies: to be published or submitted as any
+ * other. From now on the program must not write to the memory, until the descriptor of `vs_import_fd()` is
+ * readable.
+ *
+ * Errors: `VS_ERROR_BUSY` if that is not yet so, `VS_ERROR_FORMAT` if the format does not fit, `VS_ERROR_ARGUMENT`.
+ * `*buffer` is NULL then. Any thread may call it.
+ */
+VS_CHECKED
+int vs_import_buffer(struct vs_import *memory,
+                     const struct vs_format *format,
+                     struct vs_buffer **buffer);
+
+/**
+ * A descriptor that is readable while the program may write to the memory: when no frame of it is on its
+ * way or being read. Wait for it with poll(2). It is the import's: not to be read or closed. A negative
+ * `enum vs_error` for NULL. Any thread may call it.
+ */
+int vs_import_fd(const struct vs_import *memory);
 
 /**
  * The default options. Free them with `vs_publisher_options_free()`. Never NULL.

@@ -10,6 +10,7 @@ use crate::argument::{object, object_mut, place, put, room};
 use crate::error::{Failure, Outcome, VS_OK, call, call_or};
 use crate::format::{SharedFormat, vs_format};
 use crate::frame::{VS_NO_TIME, no_such, vs_frame};
+use crate::import::Loan;
 
 /// One plane of a buffer, for the CPU to write. Never grows.
 #[repr(C)]
@@ -26,14 +27,19 @@ pub struct vs_mutable_plane {
     pub rows: usize,
 }
 
-/// A buffer to fill, of `vs_publisher_buffer()` or `vs_encoder_buffer()`: write to its planes, say what is
-/// to be known of the frame, and publish or submit it. One thread at a time may use it.
+/// A buffer to fill, of `vs_publisher_buffer()`, `vs_encoder_buffer()` or `vs_import_buffer()`: write to its planes, say
+/// what is to be known of the frame, and publish or submit it. One thread at a time may use it.
 pub struct vs_buffer {
-    slot: WriteSlot,
-    /// Where each memory is mapped, and how long it is.
-    memories: Vec<(*mut u8, usize)>,
+    kind: Kind,
     format: Arc<SharedFormat>,
     meta: FrameMeta,
+}
+
+enum Kind {
+    /// Of a pool; with where each memory is mapped, and how long it is.
+    Pool(WriteSlot, Vec<(*mut u8, usize)>),
+    /// Memory of the program's own, which it fills by itself.
+    Lent(Loan),
 }
 
 // SAFETY: the pointers are into mappings that the slot owns.
@@ -47,7 +53,17 @@ impl vs_buffer {
             bytes_used: slot.format().picture_bytes(),
             ..FrameMeta::default()
         };
-        Ok(Box::into_raw(Box::new(Self { slot, memories, format, meta })))
+        Ok(Box::into_raw(Box::new(Self { kind: Kind::Pool(slot, memories), format, meta })))
+    }
+
+    pub(crate) fn lend(loan: Loan) -> *mut Self {
+        let meta = FrameMeta {
+            capture_ns: vsclient::monotonic_ns(),
+            bytes_used: loan.format().picture_bytes(),
+            ..FrameMeta::default()
+        };
+        let format = SharedFormat::new(loan.format());
+        Box::into_raw(Box::new(Self { kind: Kind::Lent(loan), format, meta }))
     }
 
     /// Takes a buffer from the caller, for good, and makes a frame of it.
@@ -59,11 +75,17 @@ impl vs_buffer {
             return Err(Failure::argument("buffer is NULL"));
         }
         // SAFETY: it is a box that `give` gave away.
-        let Self { mut slot, format, meta, .. } = *unsafe { Box::from_raw(buffer) };
-        // The CPU has written outside of any bracket, for C has no closures. An access to a DmaBuf that
-        // begins and ends here writes back what the caches have; ordinary memory needs nothing.
-        slot.write(|_| ())?;
-        Ok((slot.finish(meta)?, format))
+        let Self { kind, format, meta } = *unsafe { Box::from_raw(buffer) };
+        let frame = match kind {
+            Kind::Pool(mut slot, _) => {
+                // The CPU has written outside of any bracket, for C has no closures. An access to a DmaBuf that
+                // begins and ends here writes back what the caches have; ordinary memory needs nothing.
+                slot.write(|_| ())?;
+                slot.finish(meta)?
+            }
+            Kind::Lent(loan) => loan.finish(meta)?,
+        };
+        Ok((frame, format))
     }
 }
 
@@ -81,7 +103,8 @@ fn known(ns: i64) -> Option<i64> {
 
 /// Plane `index`, to be written to until the buffer is published, submitted, finished or given back.
 ///
-/// Errors: `VS_ERROR_NOT_FOUND` if there is no such plane.
+/// Errors: `VS_ERROR_NOT_FOUND` if there is no such plane, or the buffer is one of `vs_import_buffer()`, which the
+/// program fills by itself.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vs_buffer_plane(buffer: *mut vs_buffer, index: u32, plane: *mut vs_mutable_plane) -> c_int {
@@ -89,10 +112,11 @@ pub unsafe extern "C" fn vs_buffer_plane(buffer: *mut vs_buffer, index: u32, pla
         // SAFETY: the header wants a buffer.
         let buffer = unsafe { object(buffer, "buffer") }?;
         room(plane, "plane")?;
-        let format = buffer.slot.format();
+        let Kind::Pool(slot, memories) = &buffer.kind else { return Err(no_such("plane to write to", index)) };
+        let format = slot.format();
         let number = index as usize;
         let layout = format.planes.get(number).ok_or_else(|| no_such("plane", index))?;
-        let (start, len) = *buffer.memories.get(usize::from(layout.memory)).ok_or_else(|| no_such("plane", index))?;
+        let (start, len) = *memories.get(usize::from(layout.memory)).ok_or_else(|| no_such("plane", index))?;
         let (offset, size) = (layout.offset as usize, layout.size as usize);
         if offset.saturating_add(size) > len {
             return Err(no_such("plane", index));
@@ -151,6 +175,21 @@ pub unsafe extern "C" fn vs_buffer_set_sequence(buffer: *mut vs_buffer, sequence
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vs_buffer_set_flags(buffer: *mut vs_buffer, flags: u32) -> c_int {
     set(buffer, |meta| meta.flags = FrameFlags::from_bits_retain(flags))
+}
+
+/// How many bytes of memory `index` carry payload, from the first plane in it: those of an access unit. A whole
+/// picture unless it is said.
+///
+/// Errors: `VS_ERROR_ARGUMENT` if there cannot be such a memory; that it has fewer bytes shows when the buffer is
+/// used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vs_buffer_set_bytes_used(buffer: *mut vs_buffer, index: u32, bytes: u32) -> c_int {
+    call(|| {
+        // SAFETY: the header wants a buffer that nobody else uses.
+        let used = unsafe { object_mut(buffer, "buffer") }?.meta.bytes_used.get_mut(index as usize);
+        *used.ok_or_else(|| Failure::argument(format!("there is no memory {index}")))? = bytes;
+        Ok(VS_OK)
+    })
 }
 
 /// Makes a frame of a buffer, to be published or submitted as often as wanted; the caller gives it up

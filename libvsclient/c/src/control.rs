@@ -474,9 +474,10 @@ pub unsafe extern "C" fn vs_stream_list_count(list: *const vs_stream_list) -> us
 /// Stream `index`, in the order of their names; NULL if there is none. The list's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vs_stream_list_get(list: *const vs_stream_list, index: usize) -> *const vs_stream_info {
-    // SAFETY: the header wants NULL or a list.
     call_or(std::ptr::null(), || {
-        Ok(unsafe { object(list, "list") }?.0.get(index).map_or(std::ptr::null(), |info| info))
+        // SAFETY: the header wants NULL or a list.
+        let list = unsafe { object(list, "list") }?;
+        Ok(list.0.get(index).map_or(std::ptr::null(), |info| info))
     })
 }
 
@@ -527,9 +528,10 @@ pub unsafe extern "C" fn vs_device_list_count(list: *const vs_device_list) -> us
 /// Device `index`, in the order of their names; NULL if there is none. The list's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vs_device_list_get(list: *const vs_device_list, index: usize) -> *const vs_device_info {
-    // SAFETY: the header wants NULL or a list.
     call_or(std::ptr::null(), || {
-        Ok(unsafe { object(list, "list") }?.0.get(index).map_or(std::ptr::null(), |info| info))
+        // SAFETY: the header wants NULL or a list.
+        let list = unsafe { object(list, "list") }?;
+        Ok(list.0.get(index).map_or(std::ptr::null(), |info| info))
     })
 }
 

@@ -207,6 +207,31 @@ pub unsafe extern "C" fn vs_format_new(
     })
 }
 
+/// Makes a format for access units of the program's own, of which none has more than `largest` bytes. Say the
+/// parameter sets, if they are known, in its fields; they are copied when the format is used. Otherwise as
+/// `vs_format_new()`.
+///
+/// Errors: `VS_ERROR_FORMAT` if `fourcc` is not that of a codec, or the size is out of range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vs_format_new_coded(
+    fourcc: u32,
+    width: u32,
+    height: u32,
+    rate_num: u32,
+    rate_den: u32,
+    largest: u32,
+    format: *mut *mut vs_format,
+) -> c_int {
+    call(|| {
+        // SAFETY: the header wants room for a pointer.
+        let place = unsafe { place(format, "format") }?;
+        let rate = rate(rate_num, rate_den)?;
+        let format = Format::coded(FourCc::from_u32(fourcc), width, height, rate, largest)?;
+        *place = Box::into_raw(Box::new(describe(&format)));
+        Ok(VS_OK)
+    })
+}
+
 /// Says that rows of the first plane are `stride` bytes apart; the other planes follow, as V4L2's
 /// drivers place them in one memory.
 ///
@@ -227,7 +252,7 @@ pub unsafe extern "C" fn vs_format_set_stride(format: *mut vs_format, stride: u3
     })
 }
 
-/// Frees a format that `vs_format_new()` has made, and no other. NULL does nothing.
+/// Frees a format that `vs_format_new()` or `vs_format_new_coded()` has made, and no other. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vs_format_free(format: *mut vs_format) {
     if !format.is_null() {

@@ -34,5 +34,6 @@ pub mod error;
 pub mod event;
 pub mod format;
 pub mod frame;
+pub mod import;
 pub mod library;
 pub mod publisher;

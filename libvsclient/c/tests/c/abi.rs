@@ -12,7 +12,7 @@ use std::process::Command;
 use crate::toolchain::{library, run, source};
 
 /// The sources in the order in which the header has them.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "error",
     "library",
     "format",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 13] = [
     "event",
     "client",
     "buffer",
+    "import",
     "publisher",
     "codec",
     "encoder",

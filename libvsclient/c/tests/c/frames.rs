@@ -37,6 +37,11 @@ fn frames_are_read_and_given_up_by_any_thread() {
 }
 
 #[test]
+fn memory_of_the_programs_own_is_lent_and_comes_back() {
+    by_itself("import.c", [&[], &[]]);
+}
+
+#[test]
 fn pictures_go_through_encoder_and_decoder() {
     let rig = Rig::start("");
     let program = program("codec.c");
