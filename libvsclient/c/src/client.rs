@@ -14,7 +14,7 @@ use crate::dispatch::Dispatch;
 use crate::error::{Outcome, VS_OK, call, call_or};
 use crate::event::{Told, c_text, state, vs_event};
 use crate::format::{FormatCache, SharedFormat, vs_format};
-use crate::frame::{frame_place, lease, vs_frame};
+use crate::frame::{frame_place, lease, vs_frame, vs_frame_unref};
 
 /// Reasons for which a host does not send a frame to a client: index of `vs_counters.skipped`.
 #[repr(C)]
@@ -244,7 +244,15 @@ unsafe fn take(
         })
     };
     // SAFETY: as the caller says.
-    unsafe { with(client, work) }
+    let done = unsafe { with(client, work) };
+    if done.is_err() {
+        // The frame was there, and then the descriptor could not be kept up to date.
+        // SAFETY: it is NULL, or was given away a moment ago, to nobody yet.
+        unsafe { vs_frame_unref(*frame) };
+        // SAFETY: there is room for a pointer.
+        unsafe { put(frame, std::ptr::null_mut()) };
+    }
+    done
 }
 
 /// Waits for the next thing that happens, at most for `timeout_ns`: 0 does not wait, `VS_FOREVER` waits for
@@ -273,7 +281,12 @@ pub unsafe extern "C" fn vs_client_next_event(
             })
         };
         // SAFETY: the header wants a client.
-        unsafe { with(client, work) }
+        let done = unsafe { with(client, work) };
+        if done.is_err() {
+            // SAFETY: there is room for a pointer.
+            unsafe { put(event, std::ptr::null()) };
+        }
+        done
     })
 }
 

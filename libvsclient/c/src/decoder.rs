@@ -281,14 +281,18 @@ pub unsafe extern "C" fn vs_decoder_receive(
         // SAFETY: there is room for a pointer.
         unsafe { put(output, std::ptr::null()) };
         state.output = None;
-        let received = match timeout_ns {
-            0 => state.decoder.try_receive()?,
-            ns => state.decoder.receive(timeout(ns))?,
-        };
-        let Some(made) = received.and_then(|received| Made::new(received, &mut state.formats)) else { return Ok(0) };
-        // SAFETY: as above.
-        unsafe { put(output, state.output.insert(made).as_ptr()) };
-        Ok(1)
+        loop {
+            let received = match timeout_ns {
+                0 => state.decoder.try_receive()?,
+                ns => state.decoder.receive(timeout(ns))?,
+            };
+            let Some(received) = received else { return Ok(0) };
+            if let Some(made) = Made::new(received, &mut state.formats) {
+                // SAFETY: as above.
+                unsafe { put(output, state.output.insert(made).as_ptr()) };
+                return Ok(1);
+            }
+        }
     };
     // SAFETY: the header wants a decoder.
     unsafe { with(decoder, work) }

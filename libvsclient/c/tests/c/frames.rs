@@ -33,7 +33,7 @@ fn what_must_not_be_is_an_error_with_a_message() {
 
 #[test]
 fn frames_are_read_and_given_up_by_any_thread() {
-    by_itself("threads.c", [&["20000"], &["500"]]);
+    by_itself("threads.c", [&["5000"], &["200"]]);
 }
 
 #[test]
