@@ -7,6 +7,8 @@ use vsclient::dbus::{Bus, ParseBusError};
 use crate::commands::{
     completions, config, controls, convert, devices, info, man, metrics, play, receive, record, recordings, repair,
     snapshot, start_recording, start_stream, status, stop_recording, stop_stream,
+    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
+    start_stream, status, stop_recording, stop_stream, top,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -105,6 +107,7 @@ pub enum Command {
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
+    Top(top::Top),
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ mod live;
 mod output;
 mod report;
 mod table;
+mod terminal;
+mod top;
 mod units;
 mod values;
 

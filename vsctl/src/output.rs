@@ -52,6 +52,20 @@ impl Output {
         if self.json { self.json(report) } else { write_out(&report.text(self)) }
     }
 
+    /// One of many answers: with `--json` an object on a line of its own.
+    pub fn event(&self, report: &impl Report) -> anyhow::Result<()> {
+        if !self.json {
+            return write_out(&report.text(self));
+        }
+        self.answered.set(true);
+        write_out(&(serde_json::to_string(report)? + "\n"))
+    }
+
+    /// An empty line between two answers for people.
+    pub fn blank(&self) -> anyhow::Result<()> {
+        if self.json { Ok(()) } else { write_out("\n") }
+    }
+
     /// Says what was done. Quiet means quiet here: the exit status says it, too.
     pub fn done(&self, report: &impl Report) -> anyhow::Result<()> {
         if self.quiet && !self.json { Ok(()) } else { self.answer(report) }

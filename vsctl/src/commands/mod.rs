@@ -21,6 +21,7 @@ pub mod start_stream;
 pub mod status;
 pub mod stop_recording;
 pub mod stop_stream;
+pub mod top;
 mod whole_file;
 
 use crate::cli::{Cli, Command};
@@ -49,5 +50,6 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Config(command) => command.run(&bus, output).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
+        Command::Top(command) => command.run(&bus, output).await,
     }
 }

@@ -23,6 +23,7 @@ pub mod session;
 pub mod snapshot;
 pub mod status;
 pub mod stream;
+pub mod top;
 
 use serde::Serialize;
 
