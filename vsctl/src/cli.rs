@@ -9,6 +9,8 @@ use crate::commands::{
     snapshot, start_recording, start_stream, status, stop_recording, stop_stream,
     controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
     start_stream, status, stop_recording, stop_stream, top,
+    controls, convert, devices, info, metrics, monitor, play, receive, record, recordings, repair, snapshot,
+    start_recording, start_stream, status, stop_recording, stop_stream, top,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -107,6 +109,7 @@ pub enum Command {
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
+    Monitor(monitor::Monitor),
     Top(top::Top),
 }
 

@@ -21,6 +21,7 @@ mod exit;
 mod interrupt;
 mod latency;
 mod live;
+mod monitor;
 mod output;
 mod report;
 mod table;

@@ -19,12 +19,13 @@
 //! [`PlaybackProxy`]) have the
 //! methods and properties of the interfaces as the XML in `dbus/` describes them, with
 //! change signals where the daemon sends such. [`Daemon::objects`] takes a picture of
-//! everything in one call.
+//! everything in one call, [`changes`] tells what happens to it.
 //!
 //! Dictionaries (`a{sv}`) are structs here. A key that an older daemon does not send has
 //! its default value, one that a newer daemon adds is passed over: neither is an error.
 
 mod bus;
+mod changes;
 mod codec;
 mod controls;
 mod daemon;
@@ -36,6 +37,7 @@ mod options;
 mod proxy;
 
 pub use bus::{BUS_VARIABLE, Bus, ParseBusError};
+pub use changes::{Change, Changes, Object, changes};
 pub use codec::{CodecSessionInfo, DecoderInfo, DecoderOptions, EncoderInfo, EncoderOptions};
 pub use controls::{ControlInfo, ControlValue};
 pub use daemon::{Daemon, connect, connect_running};

@@ -502,11 +502,11 @@ impl Distribution {
 #[serde(default)]
 pub(super) struct Interfaces {
     #[serde(rename = "org.videostream.VideoStream1.Stream", deserialize_with = "some")]
-    stream: Option<StreamInfo>,
+    pub(super) stream: Option<StreamInfo>,
     #[serde(rename = "org.videostream.VideoStream1.Device", deserialize_with = "some")]
-    device: Option<DeviceInfo>,
+    pub(super) device: Option<DeviceInfo>,
     #[serde(rename = "org.videostream.VideoStream1.Recording", deserialize_with = "some")]
-    recording: Option<RecordingInfo>,
+    pub(super) recording: Option<RecordingInfo>,
 }
 
 fn some<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {

@@ -10,6 +10,7 @@ pub mod devices;
 pub mod info;
 pub mod man;
 pub mod metrics;
+pub mod monitor;
 pub mod play;
 pub mod receive;
 pub mod record;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Config(command) => command.run(&bus, output).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
+        Command::Monitor(command) => command.run(&bus, output).await,
         Command::Top(command) => command.run(&bus, output).await,
     }
 }

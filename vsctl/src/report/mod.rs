@@ -10,6 +10,7 @@ pub mod convert;
 pub mod departure;
 pub mod device;
 pub mod encoder;
+pub mod event;
 pub mod info;
 pub mod metrics;
 pub mod play;
@@ -37,12 +38,12 @@ pub struct Rate {
 }
 
 /// `None` if unknown.
-fn rate((frames, seconds): (u32, u32)) -> Option<Rate> {
+pub fn rate((frames, seconds): (u32, u32)) -> Option<Rate> {
     let known = frames > 0 && seconds > 0;
     known.then(|| Rate { frames, seconds, fps: f64::from(frames) / f64::from(seconds) })
 }
 
 /// `None` for an empty text.
-fn some_text(text: &str) -> Option<String> {
+pub fn some_text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
