@@ -10,7 +10,7 @@ use crate::commands::{
     controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
     start_stream, status, stop_recording, stop_stream, top,
     controls, convert, devices, info, metrics, monitor, play, receive, record, recordings, repair, snapshot,
-    start_recording, start_stream, status, stop_recording, stop_stream, top,
+    start_recording, start_stream, status, stop_recording, stop_stream, top, watch,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -111,6 +111,7 @@ pub enum Command {
     Man(man::Man),
     Monitor(monitor::Monitor),
     Top(top::Top),
+    Watch(watch::Watch),
 }
 
 #[cfg(test)]

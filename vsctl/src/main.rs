@@ -29,6 +29,7 @@ mod terminal;
 mod top;
 mod units;
 mod values;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Values of options: how they may be written, and what to say of those that are wrong.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,6 +19,12 @@ const MIN_PLAIN_BITRATE: u64 = 200_000;
 pub struct Size {
     pub width: u32,
     pub height: u32,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
 }
 
 impl FromStr for Size {

@@ -23,6 +23,7 @@ pub mod status;
 pub mod stop_recording;
 pub mod stop_stream;
 pub mod top;
+pub mod watch;
 mod whole_file;
 
 use crate::cli::{Cli, Command};
@@ -53,5 +54,6 @@ pub async fn run(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Command::Man(command) => command.run(),
         Command::Monitor(command) => command.run(&bus, output).await,
         Command::Top(command) => command.run(&bus, output).await,
+        Command::Watch(command) => command.run(&bus, output).await,
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a terminal says of itself when it is asked.
 //!
-//! Three questions go out together: kitty's (may graphics be sent?), the size of a cell, and, last, what kind of terminal it is (DA1), which
-//! every terminal answers. Whoever knows one of the first two answers before that, so that the answer to the last one ends the wait.
+//! Four questions go out together: kitty's (may graphics be sent?), the size of a cell, the colour that it has taken of 24 bits, and, last,
+//! what kind of terminal it is (DA1), which every terminal answers. Whoever knows one of the others answers before that, so that the answer
+//! to the last one ends the wait.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A picture of one pixel that is not kept (`a=q`: kitty graphics protocol, "Querying support"); `CSI 16 t`, the size of a cell (XTWINOPS);
-/// `CSI c`, DA1.
-const QUESTIONS: &str = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c";
+/// a colour and DECRQSS of SGR; `CSI c`, DA1.
+const QUESTIONS: &str = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[38;2;1;2;3m\x1bP$qm\x1b\\\x1b[0m\x1b[c";
 
 /// How long the answer may take. A satellite needs 0.7 s to say it.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -27,6 +28,8 @@ pub struct Answer {
     pub kitty: bool,
     /// Graphics as sixels.
     pub sixel: bool,
+    /// Colours of 24 bits.
+    pub true_color: bool,
     /// Width and height of a cell in pixels.
     pub cell: Option<(u32, u32)>,
 }
@@ -88,6 +91,9 @@ fn understand(said: &[u8]) -> Answer {
             _ => {}
         }
     }
+    // With colons or semicolons, and with or without the number of a colour space.
+    let has = |text: &[u8]| said.windows(text.len()).any(|some| some == text);
+    answer.true_color = has(b"\x1bP1$r") && (has(b":1:2:3m") || has(b";1;2;3m"));
     answer.kitty = said.windows(8).any(|some| some == b"\x1b_Gi=31;") && said.windows(4).any(|some| some == b";OK\x1b");
     answer
 }
@@ -100,10 +106,10 @@ mod tests {
 
     #[test]
     fn terminals_say_what_they_can() {
-        let kitty = understand(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;9t\x1b[?62;c");
-        assert_eq!(kitty, Answer { kitty: true, sixel: false, cell: Some((9, 20)) });
+        let kitty = understand(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;9t\x1bP1$r0;38:2:1:2:3m\x1b\\\x1b[?62;c");
+        assert_eq!(kitty, Answer { kitty: true, sixel: false, true_color: true, cell: Some((9, 20)) });
         let foot = understand(b"\x1b[6;17;8t\x1b[?62;4;22;28c");
-        assert_eq!(foot, Answer { kitty: false, sixel: true, cell: Some((8, 17)) });
+        assert_eq!(foot, Answer { sixel: true, cell: Some((8, 17)), ..Answer::default() });
         assert_eq!(understand(b"\x1b[?1;2c"), Answer::default());
         // A VT420 is 64, which is not 4; kitty's refusal is one.
         assert_eq!(understand(b"\x1b_Gi=31;EINVAL:no\x1b\\\x1b[?64;1c"), Answer::default());

@@ -2,7 +2,7 @@
 //! `vsctl receive`
 
 mod receiver;
-mod socket;
+pub mod socket;
 mod tally;
 mod verify;
 
