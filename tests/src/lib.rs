@@ -16,6 +16,7 @@
 //!   [`diary`]: one that writes down when frames were taken
 //! * [`inspector`]: honest clients of every kind that look at frames twice; [`mischief`]: what
 //!   others do meanwhile; [`losses`]: what a driver lost
+//! * [`terminal`]: a real one, and what it shows
 //! * [`video`]: what others' players say; [`contract`]: what the interfaces promise;
 //!   [`prometheus`]: what a scraper accepts
 
@@ -35,6 +36,7 @@ pub mod peer;
 pub mod process;
 pub mod prometheus;
 pub mod rig;
+pub mod terminal;
 pub mod video;
 pub mod vsctl;
 pub mod wait;
@@ -45,5 +47,6 @@ pub use inspector::Inspector;
 pub use peer::Peer;
 pub use process::Process;
 pub use rig::Rig;
+pub use terminal::Terminal;
 pub use wait::{PATIENCE, eventually};
 pub use witness::Witness;

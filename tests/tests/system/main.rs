@@ -17,6 +17,7 @@ mod hostile;
 mod introspection;
 mod isolation;
 mod json;
+mod live;
 mod made;
 mod metrics;
 mod on_demand;

@@ -71,6 +71,7 @@ impl Monitor {
         let mut changes = dbus::changes(bus).await?;
         let daemon = daemon::connect(bus).await?;
         let mut book = Book::begin(&daemon::objects(&daemon).await?);
+        output.note("listening: Ctrl-C ends it");
         let mut look = self.later(&daemon);
         let mut end: Pin<Box<dyn Future<Output = ()>>> = match self.duration {
             Some(time) => Box::pin(sleep(time)),

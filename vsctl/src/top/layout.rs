@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The table, as wide as the window. Columns stay where they are, whatever is in them: the eye compares, and does not search.
 
+use unicode_width::UnicodeWidthChar;
+
 use super::Sort;
 use crate::report::top::{Client, Stream, Top};
 use crate::units;
@@ -12,7 +14,7 @@ const SKIPS: usize = 6;
 const HELD: usize = 5;
 const TIME: usize = 7;
 const CPU: usize = 5;
-const FORMAT: usize = 14;
+const FORMAT: usize = 16;
 const GAP: usize = 2;
 
 /// The columns behind the name, with their gaps.
@@ -23,7 +25,7 @@ const NAME_MIN: usize = 8;
 const NAME_MAX: usize = 40;
 
 /// From this width on, the format has a column.
-const WITH_FORMAT: usize = 100;
+const WITH_FORMAT: usize = 104;
 
 /// SGR parameters (ECMA-48, 8.3.117).
 const PLAIN: &str = "";
@@ -85,13 +87,12 @@ fn summary(top: &Top) -> String {
     let running = top.streams.iter().filter(|stream| stream.state == "running").count();
     let clients = top.streams.iter().map(|stream| stream.clients.len()).sum::<usize>();
     format!(
-        "videostreamd {}  pid {}  cpu {} %  memory {}  {running} of {} running  {}",
+        "videostreamd {}  pid {}  cpu {} %  mem {}  streams {running}/{}  clients {clients}",
         daemon.version,
         daemon.pid.map_or_else(dash, |pid| pid.to_string()),
         percent(daemon.cpu_percent),
         daemon.memory.map_or_else(dash, units::bytes),
-        units::count(top.streams.len() as u64, "stream"),
-        units::count(clients as u64, "client"),
+        top.streams.len(),
     )
 }
 
@@ -102,7 +103,8 @@ fn name_width(top: &Top, width: usize) -> usize {
     };
     let longest = top.streams.iter().flat_map(|stream| [Some(stream.name.chars().count()), clients(stream)]);
     let needed = longest.flatten().max().unwrap_or_default().max("STREAM / CLIENT".len()).min(NAME_MAX);
-    needed.min(width.saturating_sub(REST)).max(NAME_MIN)
+    let rest = if width >= WITH_FORMAT { REST + GAP + FORMAT } else { REST };
+    needed.min(width.saturating_sub(rest)).max(NAME_MIN)
 }
 
 fn stream_cells(stream: &Stream) -> [Cell; 7] {
@@ -171,8 +173,8 @@ fn percent(value: Option<f64>) -> String {
 
 /// A text in so many columns; `~` says that it goes on.
 pub fn fit(text: &str, width: usize) -> String {
-    // What a client calls itself must not move the cursor.
-    let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    // What a client calls itself must not move the cursor, nor what stands behind it.
+    let plain = text.chars().map(|c| if c.width() == Some(1) { c } else { '?' });
     if text.chars().count() <= width {
         return plain.collect();
     }
@@ -194,7 +196,7 @@ fn row(
         line.push_str(&paint(cell, look));
     }
     if let Some(format) = format {
-        line.push_str(&format!("{}{format:<FORMAT$}", " ".repeat(GAP)));
+        line.push_str(&format!("{}{:<FORMAT$}", " ".repeat(GAP), fit(&format, FORMAT)));
     }
     line
 }
@@ -273,11 +275,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "videostreamd 0.1.0  pid 77  cpu - %  memory 12.3 MB  1 of 1 stream running  1 c~",
+                "videostreamd 0.1.0  pid 77  cpu - %  mem 12.3 MB  streams 1/1  clients 1",
                 "",
-                "STREAM / CLIENT         STATE       FPS  SKIP/S   HELD      P50      P99   CPU%",
-                "cam0                    running    30.0       -      4  1.24 ms  12.4 ms   12.3",
-                "  detector [4194304]    -          30.0    10.0    4/4  1.24 ms  12.4 ms      -",
+                "STREAM / CLIENT       STATE       FPS  SKIP/S   HELD      P50      P99   CPU%",
+                "cam0                  running    30.0       -      4  1.24 ms  12.4 ms   12.3",
+                "  detector [4194304]  -          30.0    10.0    4/4  1.24 ms  12.4 ms      -",
             ]
         );
     }
@@ -307,7 +309,7 @@ mod tests {
             let style = Style { width, color: false };
             for line in lines(&top(&name, &client, fps, us), style) {
                 prop_assert!(line.chars().count() <= width, "{line:?} in {width}");
-                prop_assert!(!line.chars().any(char::is_control));
+                prop_assert!(line.chars().all(|c| c.width() == Some(1)));
             }
         }
     }
