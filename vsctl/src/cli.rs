@@ -25,7 +25,10 @@ Examples:
   vsctl devices                     which cameras are there?
   vsctl start-stream cam0           publish the first one
   vsctl controls cam0 gain=50       adjust it
+  vsctl watch cam0                  see its picture in the terminal
   vsctl status                      what runs, and who reads it?
+  vsctl top                         the same, as it goes on: rates, latency, CPU
+  vsctl monitor                     what happens, as it happens
   vsctl metrics                     the same for Prometheus
   vsctl receive cam0 --frames 300   do its frames arrive, and how fast?
   vsctl record cam0 out.mp4 -t 5    five seconds into a file
@@ -46,6 +49,8 @@ Exit status:
 
 With --json, each command writes exactly one object to standard output, errors included
 (docs/json.md describes them, docs/schema has JSON schemas)."
+With --json, each command writes exactly one object to standard output, errors included; top
+and monitor write one per line (docs/vsctl.md describes them)."
 )]
 pub struct Cli {
     #[command(flatten)]

@@ -43,8 +43,8 @@ impl Room {
             (dots_wide, dots_high) = (dots_wide * shrink, dots_high * shrink);
         }
         Place {
-            width: (dots_wide.round() as u32).clamp(1, columns * dots.0),
-            height: (dots_high.round() as u32).clamp(1, rows * dots.1),
+            width: (dots_wide.round() as u32).clamp(1, wide * dots.0),
+            height: (dots_high.round() as u32).clamp(1, high * dots.1),
             columns: wide,
             rows: high,
             left: (columns - wide) / 2,

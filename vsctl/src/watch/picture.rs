@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Any frame as a small RGB picture.
 //!
-//! The one place of vsctl that knows pixel formats: [`Reader::read`] takes a frame's bytes, and nobody else looks at them.
+//! The one place of vsctl that knows pixel formats: [`read`] takes a frame's bytes, and nobody else looks at them.
 
 use std::borrow::Cow;
 
@@ -102,22 +102,23 @@ fn whole(plane: PlaneView<'_>) -> Option<(Cow<'_, [u8]>, u32)> {
 /// The picture in a frame.
 pub fn read(view: &FrameView<'_>, format: &Format) -> Result<Picture, ReadError> {
     if is_jpeg(format.fourcc) {
-        return jpeg(view.payload());
+        return jpeg(view.payload(), format);
     }
     let layout = Layout::of(format.fourcc).ok_or(ReadError::Fourcc(format.fourcc))?;
     planes(view, format, &layout).ok_or(ReadError::Damaged)
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Picture, ReadError> {
+/// A JPEG of the size that the format says. Another one is damaged: its own word for its size is not trusted with memory.
+fn jpeg(bytes: &[u8], format: &Format) -> Result<Picture, ReadError> {
     let mut decoder = JpegDecoder::new(std::io::Cursor::new(bytes));
+    decoder.decode_headers().map_err(|_| ReadError::Damaged)?;
+    let (width, height) = (format.width, format.height);
+    if decoder.dimensions() != Some((width as usize, height as usize)) {
+        return Err(ReadError::Damaged);
+    }
     let rgb = decoder.decode().map_err(|_| ReadError::Damaged)?;
-    let (width, height) = decoder.dimensions().ok_or(ReadError::Damaged)?;
-    let rgb = match rgb.len() / (width * height).max(1) {
-        3 => rgb,
-        1 => rgb.iter().flat_map(|luma| [*luma; 3]).collect(),
-        _ => return Err(ReadError::Damaged),
-    };
-    Ok(Picture { width: width as u32, height: height as u32, rgb })
+    let whole = rgb.len() == width as usize * height as usize * 3;
+    whole.then_some(Picture { width, height, rgb }).ok_or(ReadError::Damaged)
 }
 
 fn planes(view: &impl vs_pattern::Picture, format: &Format, layout: &Layout) -> Option<Picture> {
@@ -261,6 +262,29 @@ mod tests {
                     assert!(off <= Some(4) || grey, "{fourcc} {width}x{height}, bar {bar}: {shown:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn jpegs_of_cameras_are_read_and_no_others() {
+        let plain = |color: jpeg_encoder::ColorType, pixel: &[u8]| {
+            let mut bytes = Vec::new();
+            let encoder = jpeg_encoder::Encoder::new(&mut bytes, 95);
+            encoder.encode(&pixel.repeat(48 * 32), 48, 32, color).unwrap();
+            bytes
+        };
+        let format = |width, height| Format::coded(FourCc::MJPEG, width, height, Rate::fps(30), 10_000).unwrap();
+        let shown = |bytes: &[u8]| jpeg(bytes, &format(48, 32)).map(|picture| picture.pixel(20, 20));
+        let red = plain(jpeg_encoder::ColorType::Rgb, &[255, 0, 0]);
+        let [r, g, b] = shown(&red).unwrap();
+        assert!(r > 240 && g < 15 && b < 15, "{r} {g} {b}");
+        let [r, g, b] = shown(&plain(jpeg_encoder::ColorType::Luma, &[100])).unwrap();
+        assert!(r.abs_diff(100) < 4 && (r, r) == (g, b), "{r} {g} {b}");
+        assert_eq!(jpeg(&red, &format(64, 32)), Err(ReadError::Damaged));
+        assert_eq!(shown(&[]), Err(ReadError::Damaged));
+        // What ends early is shown as far as it goes, or not at all.
+        for len in 0..red.len() {
+            let _ = shown(&red[..len]);
         }
     }
 

@@ -139,12 +139,12 @@ mod tests {
                     color = number(&mut rest);
                     if let Some(values) = rest.strip_prefix(";2;") {
                         rest = values;
-                        for channel in 0..3 {
+                        palette[color] = [0, 1, 2].map(|channel| {
                             if channel > 0 {
                                 skip(&mut rest);
                             }
-                            palette[color][channel] = (number(&mut rest) * 255 / 100) as u8;
-                        }
+                            (number(&mut rest) * 255 / 100) as u8
+                        });
                     }
                 }
                 '$' => x = 0,

@@ -43,8 +43,9 @@ fn are_in_order(bars: &[usize]) -> bool {
 
 /// Where the picture is: first and last column, first and last row.
 fn area(cells: &[Vec<Cell>]) -> Option<(usize, usize, usize, usize)> {
-    let rows = cells.iter().enumerate().filter(|(_, row)| row.iter().any(|cell| cell.background.is_some()));
-    let (top, bottom) = (rows.clone().next()?.0, rows.last()?.0);
+    let mut rows = cells.iter().enumerate().filter(|(_, row)| row.iter().any(|cell| cell.background.is_some()));
+    let top = rows.next()?.0;
+    let bottom = rows.next_back().map_or(top, |row| row.0);
     let columns = |row: &[Cell]| {
         let first = row.iter().position(|cell| cell.background.is_some())?;
         Some((first, row.iter().rposition(|cell| cell.background.is_some())?))
