@@ -212,16 +212,12 @@ impl vs_frame {
         look(reading.view())
     }
 
+    /// Another thread may have ended the reading; what this one has read is vouched for all the same.
     fn finish(&self) -> Outcome<()> {
-        let under_way = self.reading().take();
-        let reading = match under_way {
-            Some(reading) => reading,
-            // Another thread has ended its own; this one wants to know of what it read itself.
-            None => self.begin()?,
-        };
-        match reading {
-            Reading::Stream(map) => Ok(map.finish()?),
-            Reading::Own(_) => Ok(()),
+        drop(self.reading().take());
+        match &self.source {
+            Source::Stream(frame) => Ok(frame.check_read()?),
+            Source::Own(_) => Ok(()),
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What docs/c.md shows is what compiles, and does what it says.
+//! What docs/c.md shows compiles and does what it says, and every function that a page names is there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -25,4 +26,18 @@ fn the_first_program_of_the_page_shows_a_stream() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(seen.len(), 5);
+}
+
+#[test]
+fn what_pages_name_is_in_the_header() {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("vs_") && word.len() > 3).map(str::to_owned).collect()
+    };
+    let header = words(&fs::read_to_string(source("include/vsclient.h")).unwrap());
+    for page in ["c.md", "migrating.md"] {
+        let page = words(&fs::read_to_string(source("../../docs").join(page)).unwrap());
+        let unknown: Vec<_> = page.difference(&header).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 }
