@@ -5,12 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use vsclient::dbus::{Bus, ParseBusError};
 
 use crate::commands::{
-    completions, config, controls, convert, devices, info, man, metrics, play, receive, record, recordings, repair,
-    snapshot, start_recording, start_stream, status, stop_recording, stop_stream,
-    controls, convert, devices, info, metrics, play, receive, record, recordings, repair, snapshot, start_recording,
-    start_stream, status, stop_recording, stop_stream, top,
-    controls, convert, devices, info, metrics, monitor, play, receive, record, recordings, repair, snapshot,
-    start_recording, start_stream, status, stop_recording, stop_stream, top, watch,
+    completions, config, controls, convert, devices, info, man, metrics, monitor, play, receive, record, recordings,
+    repair, snapshot, start_recording, start_stream, status, stop_recording, stop_stream, top, watch,
 };
 
 /// Controls videostreamd: streams, devices, recordings.
@@ -47,10 +43,8 @@ Exit status:
   4  no stream, device, control, recording or file of this name
   5  less than was asked for within the time
 
-With --json, each command writes exactly one object to standard output, errors included
-(docs/json.md describes them, docs/schema has JSON schemas)."
 With --json, each command writes exactly one object to standard output, errors included; top
-and monitor write one per line (docs/vsctl.md describes them)."
+and monitor write one per line (docs/json.md describes them, docs/schema has JSON schemas)."
 )]
 pub struct Cli {
     #[command(flatten)]

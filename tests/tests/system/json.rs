@@ -74,7 +74,9 @@ fn every_answer_follows_its_schema() {
     };
     std::fs::write(good, "[stream.b]\npattern = \"bars\"\n").unwrap();
     std::fs::write(bad, "[stream.b]\nsize = 1\n").unwrap();
-    let cases: [(&str, &[&str]); 28] = [
+    let monitor = rig.vsctl_beside(&["--json", "monitor", "-i", "0.2"]);
+    monitor.stderr.until("that it listens", |line| line.contains("listening"));
+    let cases: [(&str, &[&str]); 29] = [
         ("info", &["info"]),
         ("devices", &["devices"]),
         ("start-stream", &["start-stream", "small", "--from", "a", "--size", "160x120"]),
@@ -97,6 +99,7 @@ fn every_answer_follows_its_schema() {
         ("play", &["play", mp4, "--as", "clip", "--detach", "--loop"]),
         ("status", &["status", "clip"]),
         ("stop-stream", &["stop-stream", "clip"]),
+        ("top", &["top", "--once"]),
         ("metrics", &["metrics"]),
         ("config-check", &["config", "check", good]),
         ("config-check", &["config", "check", good, bad]),
@@ -110,6 +113,9 @@ fn every_answer_follows_its_schema() {
         assert_eq!(outcome.status != 0, fails, "{arguments:?}: {outcome}");
         let schema = if outcome.json()["error"].is_object() { "error" } else { schema };
         answers.add(schema, &arguments.join(" "), &outcome.json());
+    }
+    for line in monitor.stdout.lines() {
+        answers.add("monitor", &line, &serde_json::from_str(&line).unwrap());
     }
     answers.judge();
     let written = schemas().read_dir().unwrap().map(|entry| entry.unwrap().path());

@@ -14,6 +14,7 @@ use crate::units;
 const SUBJECT: usize = 12;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// When it was heard of.
     pub wall_ns: u64,
@@ -22,6 +23,7 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
     DaemonAppeared { version: String, epoch: u64 },
@@ -46,6 +48,7 @@ pub enum What {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordedFile {
     pub recording: u64,
     pub stream: String,
@@ -59,6 +62,7 @@ pub struct RecordedFile {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Client {
     pub stream: String,
     pub id: u64,
@@ -68,6 +72,7 @@ pub struct Client {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Departure {
     #[serde(flatten)]
     pub client: Client,
@@ -79,6 +84,7 @@ pub struct Departure {
 
 /// A counter of something unwanted that grows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trouble {
     pub stream: String,
     /// Whose it is; `None` of the source.

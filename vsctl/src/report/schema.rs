@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    config, controls, convert, device, info, metrics, play, policy, receive, recording, repair, snapshot, status,
-    stream,
+    config, controls, convert, device, event, info, metrics, play, policy, receive, recording, repair, snapshot,
+    status, stream, top,
 };
 use crate::cli::Cli;
 use crate::output;
@@ -36,7 +36,7 @@ either! {
 }
 
 /// Commands whose output is not JSON, whatever is asked for.
-const PLAIN: [&str; 2] = ["completions", "man"];
+const PLAIN: [&str; 3] = ["completions", "man", "watch"];
 
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
@@ -47,6 +47,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("error", of::<output::Failed>()),
         ("info", of::<info::Info>()),
         ("metrics", of::<metrics::Metrics>()),
+        ("monitor", of::<event::Event>()),
         ("play", of::<Play>()),
         ("receive", of::<receive::Received>()),
         ("record", of::<Record>()),
@@ -58,6 +59,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("status", of::<status::Status>()),
         ("stop-recording", of::<StopRecording>()),
         ("stop-stream", of::<stream::Stopped>()),
+        ("top", of::<top::Top>()),
     ]
 }
 

@@ -9,6 +9,7 @@ use crate::terminal;
 use crate::top::layout::{self, Style};
 
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Top {
     pub wall_ns: u64,
     pub interval_ns: u64,
@@ -17,6 +18,7 @@ pub struct Top {
 }
 
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DaemonUse {
     pub version: String,
     pub pid: Option<u32>,
@@ -25,6 +27,7 @@ pub struct DaemonUse {
 }
 
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stream {
     pub name: String,
     pub state: String,
@@ -42,6 +45,7 @@ pub struct Stream {
 }
 
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Client {
     pub id: u64,
     pub name: String,

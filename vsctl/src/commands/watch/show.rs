@@ -23,9 +23,9 @@ pub enum Show {
     Auto,
     /// Two pixels in a character
     HalfBlocks,
-    /// DEC's graphics: xterm -ti vt340, foot, wezterm, mlterm, iTerm2…
+    /// DEC's graphics: xterm -ti vt340, foot, wezterm, mlterm, iTerm2 and others
     Sixel,
-    /// Kitty's graphics: kitty, ghostty, wezterm, konsole…
+    /// Kitty's graphics: kitty, ghostty, wezterm, konsole and others
     Kitty,
 }
 
