@@ -17,6 +17,9 @@ def strict(schema):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    # What has keys of its own beside those of one of several forms: neither part knows the keys of the other.
+    if "properties" in schema and "oneOf" in schema:
+        return schema
     closed = {key: strict(value) for key, value in schema.items()}
     if isinstance(schema.get("properties"), dict):
         closed.setdefault("additionalProperties", False)

@@ -47,7 +47,7 @@ fn rates_are_those_of_the_interval() {
     let text = rig.vsctl(&["top", "--once"]).good().stdout;
     assert!(text.lines().any(|line| line.starts_with("a ") && line.contains("running")), "{text}");
     assert!(text.contains("  vsctl receive [") && !text.contains('\x1b'), "{text}");
-    rig.vsctl(&["top", "b", "--once"]).refused(4, &["'b'", "there are a"]);
+    rig.vsctl(&["top", "b", "--once"]).refused(4, &["no stream 'b'"]);
 }
 
 #[test]
