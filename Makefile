@@ -27,6 +27,7 @@ test: ## run every test, those in the guest included
 	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
 	scripts/python-package
 	.build/python/bin/pytest libvsclient/python
+	scripts/tutorial
 	tests/guest/test
 
 python-test: ## build the Python package and run its tests
@@ -54,8 +55,12 @@ lint: ## check format, clippy, documentation, scripts and licence lines
 	scripts/lint-licence
 
 bench: ## measure the data plane beside its physical limit
-	scripts/setup build test
+	scripts/setup build test python
 	$(CARGO) build --release --package videostreamd --package vsctl --package bench
+	$(CARGO) build --release --package libvsclient --example checksum
+	scripts/c-library --release
+	cc -O2 -o .build/c/checksum libvsclient/c/examples/checksum.c -I.build/c/include -L.build/c/lib -lvsclient -Wl,-rpath,$(CURDIR)/.build/c/lib
+	scripts/python-package --release
 	$(CARGO) run --release --package bench
 
 fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS each (60)

@@ -55,6 +55,8 @@ pub enum Bench {
     Recorder,
     /// A JPEG of a 1080p stream that runs
     Snapshot,
+    /// A reader in Rust, in C and in Python
+    Languages,
     /// Memory of the daemon, idle and for each client
     Memory,
 }

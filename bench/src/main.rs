@@ -16,6 +16,7 @@
 //! | `encode` | an encoder of the real daemon, opened over D-Bus | the library's own encoder, with the same pictures and settings |
 //! | `recorder` | the recorder's file writer | plain `write` and `fdatasync` of as many bytes in the same sizes |
 //! | `snapshot` | a JPEG of a camera of the real daemon, over D-Bus | one frame interval, and the JPEG encoder on the same pixels |
+//! | `languages` | a consumer in C, and in Python | the same in Rust |
 //! | `rates` | processor time of the sender of `latency` at 30, 60 and 240 fps | that of the bare sender |
 //!
 //! Two have no limit to be compared with: `crowd` counts what a thousand clients miss, and
@@ -30,6 +31,7 @@ mod contest;
 mod crowd;
 mod encode;
 mod interrupt;
+mod languages;
 mod latency;
 mod lock;
 mod memory;
@@ -114,6 +116,11 @@ fn main() -> anyhow::Result<()> {
         let scene = snapshot::run(&plan)?;
         println!("{scene}");
         report.snapshot(scene);
+    }
+    if args.wants(Bench::Languages) {
+        let scene = languages::run(&plan, dir.path())?;
+        println!("{scene}");
+        report.languages(scene);
     }
     println!("{report}");
     report.write(&args.json)

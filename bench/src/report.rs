@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Plan;
 use crate::stats::Summary;
-use crate::{bad, crowd, encode, latency, lock, memory, rates, recorder, size, snapshot};
+use crate::{bad, crowd, encode, languages, latency, lock, memory, rates, recorder, size, snapshot};
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +65,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<snapshot::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    languages: Option<languages::Scene>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<crowd::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<memory::Scene>,
@@ -86,6 +88,7 @@ impl Report {
             encode: None,
             recorder: None,
             snapshot: None,
+            languages: None,
             crowd: None,
             memory: None,
         }
@@ -136,6 +139,13 @@ impl Report {
         self.ratio("snapshot_p50_over_floor".into(), scene.over_floor);
         self.ratio("snapshot_p50_over_encode".into(), scene.over_encode);
         self.snapshot = Some(scene);
+    }
+
+    pub fn languages(&mut self, scene: languages::Scene) {
+        for language in scene.languages.iter().skip(1) {
+            self.ratio(format!("time_per_frame_{}_over_rust", language.name), language.over_rust);
+        }
+        self.languages = Some(scene);
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {

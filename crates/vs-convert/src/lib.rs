@@ -18,4 +18,5 @@ mod to_i420;
 
 pub use conversion::{Conversion, ConversionError, Incomplete, MAX_PIXELS};
 pub use fill::{fill, makes};
+pub use scale::{Pixels, Scaler};
 pub use to_i420::{FORMATS, I420, ToI420};

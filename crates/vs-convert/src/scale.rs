@@ -11,8 +11,9 @@ use fast_image_resize::pixels::{U8, U8x3, U8x4};
 use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 /// Rows of pixels of equal size.
-#[derive(Clone, Copy)]
-pub(crate) struct Pixels<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    /// From the first byte of the first row on.
     pub data: &'a [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
@@ -20,12 +21,13 @@ pub(crate) struct Pixels<'a> {
     pub bytes: usize,
     /// How many pixels there are; those of chroma may end in the middle of the last one.
     pub width: f64,
+    /// The same of rows.
     pub height: f64,
 }
 
 /// Scales, with memory that is used again and again.
 #[derive(Default)]
-pub(crate) struct Scaler {
+pub struct Scaler {
     resizer: Resizer,
     /// Rows whose padding is no whole number of pixels.
     tight: Vec<u8>,

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use fast_image_resize::Resizer;
+use vs_convert::Scaler;
 use vsclient::Frame;
 
 use super::blocks::{self, Blocks, Colors, UNSEEN};
@@ -48,7 +48,7 @@ pub struct Painter {
     way: Way,
     /// The largest picture that is sent as pixels.
     limit: (u32, u32),
-    resizer: Resizer,
+    scaler: Scaler,
     blocks: Blocks,
     kitty: Kitty,
     /// What is on the screen.
@@ -58,7 +58,7 @@ pub struct Painter {
 impl Painter {
     pub fn new(way: Way, limit: (u32, u32)) -> Self {
         let (blocks, kitty) = (Blocks::default(), Kitty::default());
-        Self { way, limit, resizer: Resizer::new(), blocks, kitty, shown: None }
+        Self { way, limit, scaler: Scaler::default(), blocks, kitty, shown: None }
     }
 
     pub fn way(&self) -> Way {
@@ -109,7 +109,7 @@ impl Painter {
         };
         let place = self.centred(room.place(upright, dots, limit), room);
         let size = if lies { (place.height, place.width) } else { (place.width, place.height) };
-        let small = whole.scaled(&mut self.resizer, size).ok_or(ReadError::Damaged)?;
+        let small = whole.scaled(&mut self.scaler, size).ok_or(ReadError::Damaged)?;
         Ok((small.turned(degrees), place))
     }
 

@@ -3,19 +3,9 @@
 //!
 //! The one place of vsctl that knows pixel formats: [`read`] takes a frame's bytes, and nobody else looks at them.
 
-use std::borrow::Cow;
-
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use vsclient::{Format, FourCc, FrameView, PlaneView};
-use yuv::{
-    YuvBiPlanarImage, YuvConversionMode, YuvError, YuvGrayImage, YuvPackedImage, YuvPlanarImage, YuvRange,
-    YuvStandardMatrix,
-};
+use vs_convert::{Conversion, ConversionError, Incomplete, Pixels, Scaler};
+use vsclient::{Format, FourCc, FrameView};
 use zune_jpeg::JpegDecoder;
-
-/// From this height on, a picture that does not say is taken for Rec. 709, below it for BT.601, as players do it.
-const HD_HEIGHT: u32 = 720;
 
 /// Pixels in rows without padding, R G B.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,74 +19,26 @@ pub struct Picture {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
     /// Nothing here reads such frames.
-    #[error("{0} cannot be shown")]
-    Fourcc(FourCc),
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
     /// Not all its bytes are there, or they are no picture.
     #[error("the picture is damaged")]
     Damaged,
 }
 
+impl From<Incomplete> for ReadError {
+    fn from(_: Incomplete) -> Self {
+        Self::Damaged
+    }
+}
+
 /// Whether frames of this format can be shown.
 pub fn is_readable(fourcc: FourCc) -> bool {
-    is_jpeg(fourcc) || Layout::of(fourcc).is_some()
+    is_jpeg(fourcc) || vs_convert::FORMATS.contains(&fourcc)
 }
 
 fn is_jpeg(fourcc: FourCc) -> bool {
     fourcc == FourCc::MJPEG || fourcc == FourCc::JPEG
-}
-
-type FromPlanar = fn(&YuvPlanarImage<'_, u8>, &mut [u8], u32, YuvRange, YuvStandardMatrix) -> Result<(), YuvError>;
-type FromBiPlanar = fn(
-    &YuvBiPlanarImage<'_, u8>,
-    &mut [u8],
-    u32,
-    YuvRange,
-    YuvStandardMatrix,
-    YuvConversionMode,
-) -> Result<(), YuvError>;
-type FromPacked = fn(&YuvPackedImage<'_, u8>, &mut [u8], u32, YuvRange, YuvStandardMatrix) -> Result<(), YuvError>;
-type FromRgb = fn(&[u8], u32, &mut [u8], u32, u32, u32) -> Result<(), YuvError>;
-
-/// How the bytes become RGB.
-enum Layout {
-    Planar { swapped: bool, convert: FromPlanar },
-    BiPlanar(FromBiPlanar),
-    Packed(FromPacked),
-    Grey,
-    Rgb,
-    OtherRgb(FromRgb),
-}
-
-impl Layout {
-    fn of(fourcc: FourCc) -> Option<Self> {
-        Some(match fourcc {
-            FourCc::YUV420 | FourCc::YUV420M => Self::Planar { swapped: false, convert: yuv::yuv420_to_rgb },
-            FourCc::YVU420 => Self::Planar { swapped: true, convert: yuv::yuv420_to_rgb },
-            FourCc::NV12 | FourCc::NV12M => Self::BiPlanar(yuv::yuv_nv12_to_rgb),
-            FourCc::NV21 => Self::BiPlanar(yuv::yuv_nv21_to_rgb),
-            FourCc::NV16 => Self::BiPlanar(yuv::yuv_nv16_to_rgb),
-            FourCc::YUYV => Self::Packed(yuv::yuyv422_to_rgb),
-            FourCc::UYVY => Self::Packed(yuv::uyvy422_to_rgb),
-            FourCc::YVYU => Self::Packed(yuv::yvyu422_to_rgb),
-            FourCc::VYUY => Self::Packed(yuv::vyuy422_to_rgb),
-            FourCc::GREY => Self::Grey,
-            FourCc::RGB24 => Self::Rgb,
-            FourCc::BGR24 => Self::OtherRgb(yuv::bgr_to_rgb),
-            FourCc::RGBX32 | FourCc::RGBA32 => Self::OtherRgb(yuv::rgba_to_rgb),
-            FourCc::BGRX32 | FourCc::BGRA32 => Self::OtherRgb(yuv::bgra_to_rgb),
-            _ => return None,
-        })
-    }
-}
-
-/// The whole plane, row after row with its stride. The last row may end where its pixels end, which the conversions do not like.
-fn whole(plane: PlaneView<'_>) -> Option<(Cow<'_, [u8]>, u32)> {
-    let PlaneView { data, stride, row_bytes, rows } = plane;
-    if data.len() >= stride.checked_mul(rows)? {
-        return Some((Cow::Borrowed(data), u32::try_from(stride).ok()?));
-    }
-    let tight: Vec<u8> = plane.rows().flatten().copied().collect();
-    (tight.len() == row_bytes * rows).then_some((Cow::Owned(tight), u32::try_from(row_bytes).ok()?))
 }
 
 /// The picture in a frame.
@@ -104,8 +46,10 @@ pub fn read(view: &FrameView<'_>, format: &Format) -> Result<Picture, ReadError>
     if is_jpeg(format.fourcc) {
         return jpeg(view.payload(), format);
     }
-    let layout = Layout::of(format.fourcc).ok_or(ReadError::Fourcc(format.fourcc))?;
-    planes(view, format, &layout).ok_or(ReadError::Damaged)
+    let mut conversion = Conversion::new(format, Some(FourCc::RGB24), None)?;
+    let mut rgb = Vec::new();
+    conversion.convert(view, &mut rgb)?;
+    Ok(Picture { width: format.width, height: format.height, rgb })
 }
 
 /// A JPEG of the size that the format says. Another one is damaged: its own word for its size is not trusted with memory.
@@ -121,76 +65,16 @@ fn jpeg(bytes: &[u8], format: &Format) -> Result<Picture, ReadError> {
     whole.then_some(Picture { width, height, rgb }).ok_or(ReadError::Damaged)
 }
 
-fn planes(view: &impl vs_pattern::Picture, format: &Format, layout: &Layout) -> Option<Picture> {
-    let (width, height) = (format.width, format.height);
-    let (range, matrix) = color(format);
-    let stride = width.checked_mul(3)?;
-    let mut rgb = vec![0; stride as usize * height as usize];
-    let plane = |index| whole(view.plane(index)?);
-    let (first, first_stride) = plane(0)?;
-    match layout {
-        Layout::Planar { swapped, convert } => {
-            let (u, v) = if *swapped { (plane(2)?, plane(1)?) } else { (plane(1)?, plane(2)?) };
-            let image = YuvPlanarImage {
-                y_plane: &first,
-                y_stride: first_stride,
-                u_plane: &u.0,
-                u_stride: u.1,
-                v_plane: &v.0,
-                v_stride: v.1,
-                width,
-                height,
-            };
-            convert(&image, &mut rgb, stride, range, matrix).ok()?;
-        }
-        Layout::BiPlanar(convert) => {
-            let (uv, uv_stride) = plane(1)?;
-            let image =
-                YuvBiPlanarImage { y_plane: &first, y_stride: first_stride, uv_plane: &uv, uv_stride, width, height };
-            convert(&image, &mut rgb, stride, range, matrix, YuvConversionMode::Balanced).ok()?;
-        }
-        Layout::Packed(convert) => {
-            let image = YuvPackedImage { yuy: &first, yuy_stride: first_stride, width, height };
-            convert(&image, &mut rgb, stride, range, matrix).ok()?;
-        }
-        Layout::Grey => {
-            let image = YuvGrayImage { y_plane: &first, y_stride: first_stride, width, height };
-            yuv::yuv400_to_rgb(&image, &mut rgb, stride, range, matrix).ok()?;
-        }
-        Layout::Rgb => {
-            for (row, target) in view.plane(0)?.rows().zip(rgb.chunks_exact_mut(stride as usize)) {
-                target.copy_from_slice(row.get(..stride as usize)?);
-            }
-        }
-        Layout::OtherRgb(convert) => convert(&first, first_stride, &mut rgb, stride, width, height).ok()?,
-    }
-    Some(Picture { width, height, rgb })
-}
-
-fn color(format: &Format) -> (YuvRange, YuvStandardMatrix) {
-    let color = format.color.h273();
-    let range = if color.full_range { YuvRange::Full } else { YuvRange::Limited };
-    let matrix = match color.matrix {
-        1 => YuvStandardMatrix::Bt709,
-        9 => YuvStandardMatrix::Bt2020,
-        6 => YuvStandardMatrix::Bt601,
-        _ if format.height >= HD_HEIGHT => YuvStandardMatrix::Bt709,
-        _ => YuvStandardMatrix::Bt601,
-    };
-    (range, matrix)
-}
-
 impl Picture {
     /// The same in another size. Where it becomes smaller, each pixel is a mean of all that it stands for.
-    pub fn scaled(&self, resizer: &mut Resizer, (width, height): (u32, u32)) -> Option<Self> {
+    pub fn scaled(&self, scaler: &mut Scaler, (width, height): (u32, u32)) -> Option<Self> {
         if (width, height) == (self.width, self.height) {
             return Some(self.clone());
         }
-        let mut rgb = vec![0; width as usize * height as usize * 3];
-        let from = ImageRef::new(self.width, self.height, &self.rgb, PixelType::U8x3).ok()?;
-        let mut to = Image::from_slice_u8(width, height, &mut rgb, PixelType::U8x3).ok()?;
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-        resizer.resize(&from, &mut to, &options).ok()?;
+        let (stride, bytes) = (self.width as usize * 3, 3);
+        let from = Pixels { data: &self.rgb, stride, bytes, width: self.width.into(), height: self.height.into() };
+        let mut rgb = Vec::new();
+        scaler.scale(from, &mut rgb, (width, height), false)?;
         Some(Self { width, height, rgb })
     }
 
@@ -227,8 +111,10 @@ impl Picture {
 
 #[cfg(test)]
 mod tests {
-    use vs_frame::Rate;
-    use vs_pattern::{Memories, Pattern};
+    use std::sync::Arc;
+
+    use vs_frame::{CpuMemory, CpuPool, FrameMeta, Rate};
+    use vs_pattern::Pattern;
 
     use super::*;
 
@@ -249,11 +135,11 @@ mod tests {
         for fourcc in Pattern::formats() {
             for (width, height) in [(320, 240), (321, 241)] {
                 let format = Format::packed(fourcc, width, height, Rate::fps(30)).unwrap();
-                let mut bytes: Vec<Vec<u8>> =
-                    (0..format.memories()).map(|index| vec![0; format.memory_size(index) as usize]).collect();
-                Pattern::new(&format).unwrap().render(0, 0, &mut bytes).unwrap();
-                let layout = Layout::of(fourcc).unwrap_or_else(|| panic!("{fourcc} cannot be shown"));
-                let picture = planes(&Memories::new(&format, &bytes), &format, &layout).unwrap();
+                let pool = CpuPool::new(Arc::new(format.clone()), CpuMemory::Memfd, 1, 1).unwrap();
+                let mut slot = pool.acquire().unwrap().unwrap();
+                slot.write(|memories| Pattern::new(&format).unwrap().render(0, 0, memories)).unwrap().unwrap();
+                let frame = slot.finish(FrameMeta::default()).unwrap();
+                let picture = read(&frame.map().unwrap(), &format).unwrap();
                 assert_eq!((picture.width, picture.height), (width, height));
                 for (bar, wanted) in (0..).zip(BARS) {
                     let shown = picture.pixel(18 + bar * 38, height - 20);

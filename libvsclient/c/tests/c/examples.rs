@@ -165,10 +165,10 @@ fn cpp_reads_in_another_thread() {
 #[test]
 fn throughput_is_one_line_of_json() {
     let rig = Rig::start(CAMERAS);
-    let said = run(against(&rig, &example("checksum.c")).args(["large", "30"]));
+    let said = run(against(&rig, &example("checksum.c")).args(["large", "30", "5"]));
     let line: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((line["frames"].as_u64(), line["torn"].as_u64()), (Some(30), Some(0)), "{said}");
-    assert!(line["fps"].as_f64().unwrap() > 0.0 && line["checksum"].as_u64().unwrap() > 0, "{said}");
+    assert!(line["frames_per_second"].as_f64().unwrap() > 0.0 && line["checksum"].as_u64().unwrap() > 0, "{said}");
     // Nobody is left behind.
     eventually("the client to leave", || rig.stream("large").clients.is_empty().then_some(()));
 }
