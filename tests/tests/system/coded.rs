@@ -8,7 +8,7 @@ use serde_json::json;
 use system_tests::client::{builder, next};
 use system_tests::{PATIENCE, Rig, eventually, video};
 use vsclient::publish::FrameFlags;
-use vsclient::{Client, Frame, Mode, StreamState};
+use vsclient::{Client, Event, Frame, Mode, StreamState};
 
 const CONFIG: &str = "\
 [defaults]
@@ -150,4 +150,25 @@ fn it_waits_while_there_is_nothing_to_encode() {
     };
     assert!(is_keyframe(&frame) && frame.meta().flags.contains(FrameFlags::GAP));
     assert!(frame.serial() > before.serial() && client.counters().connections == 1);
+}
+
+#[test]
+fn why_nothing_is_encoded_stays_said_while_it_is_tried_again() {
+    // The source is idle again before each attempt.
+    let config = CONFIG.replace("200ms", "1ms").replace("bitrate", "backend = \"v4l2\"\nbitrate");
+    let rig = Rig::start(&config);
+    let mut client = connect(&rig, Mode::Leased);
+    let attempts =
+        || rig.daemon().process.stderr.lines().iter().filter(|line| line.contains("encoding failed")).count();
+    let state = |client: &mut Client| {
+        let _ = client.next_event(Duration::from_millis(1));
+        client.state().state
+    };
+    eventually("it to fail", || (state(&mut client) == StreamState::Failed).then_some(()));
+    let before = attempts();
+    eventually("three more attempts", || (attempts() >= before + 3).then_some(()));
+    while let Some(event) = client.next_event(Duration::from_millis(1)).unwrap() {
+        assert!(!matches!(event, Event::State(_)), "{event:?}");
+    }
+    assert_eq!(rig.stream("h264").state, "failed");
 }

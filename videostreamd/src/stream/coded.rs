@@ -223,11 +223,12 @@ impl CodedSource {
         }
     }
 
-    /// The stream that is encoded does something else.
+    /// The stream that is encoded does something else. An idle one opens its source now that it
+    /// is wanted: that is no news, and must not hide why the last encoder failed.
     fn on_status(&mut self) {
         let Link::Up { from, .. } = &mut self.link else { return };
         let status = from.status.borrow_and_update().clone();
-        if status.state != StreamState::Running {
+        if status.state != StreamState::Running && !status.idle {
             let name = &self.plan.rendition.stream;
             let text = if status.text.is_empty() { status.name().to_owned() } else { status.text };
             self.tell(StreamState::Waiting, format!("'{name}' has no pictures: {text}"));

@@ -203,11 +203,12 @@ impl ConvertedSource {
         }
     }
 
-    /// The stream that is converted does something else.
+    /// The stream that is converted does something else. An idle one opens its source now that
+    /// it is wanted: that is no news, and must not hide why the last conversion failed.
     fn on_status(&mut self) {
         let Link::Up(up) = &mut self.link else { return };
         let status = up.from.status.borrow_and_update().clone();
-        if status.state != StreamState::Running {
+        if status.state != StreamState::Running && !status.idle {
             let text = if status.text.is_empty() { status.name().to_owned() } else { status.text };
             self.tell(StreamState::Waiting, format!("'{}' has no pictures: {text}", self.plan.from));
             self.gap = self.counts.captured > 0;
