@@ -9,7 +9,7 @@ CARGO ?= cargo
 OPTIONAL_CODECS := software-h265,software-vp9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test python-test guest-test players lint bench fuzz soak
+.PHONY: help demo build gst test python-test guest-test players lint bench fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,14 @@ demo: ## two pattern cameras, a reader and a recording, in a minute
 
 build: ## build the daemon, the command line and the libraries
 	scripts/setup build
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --exclude gst-videostream
+
+gst: ## build the GStreamer elements vslsink and vslsrc, in target/release/libgstvideostream.so
+	scripts/setup build gst
+	$(CARGO) build --release --package gst-videostream
 
 test: ## run every test, those in the guest included
-	scripts/setup build test python guest
+	scripts/setup build test python gst guest
 	$(CARGO) test --workspace
 	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
 	scripts/python-package
@@ -46,7 +50,7 @@ players: ## let a browser and GStreamer play recordings and seek in them (downlo
 	$(CARGO) test --package system-tests --test players -- --nocapture
 
 lint: ## check format, clippy, documentation, scripts and licence lines
-	scripts/setup build lint
+	scripts/setup build gst lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package vs-codec --features $(OPTIONAL_CODECS) --all-targets -- -D warnings
