@@ -6,10 +6,10 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 # Software decoders that are off unless asked for.
-OPTIONAL_CODECS := software-h265,software-vp9
+OPTIONAL_CODECS := vs-codec/software-h265,vs-codec/software-vp9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build gst test python-test guest-test players lint bench fuzz soak
+.PHONY: help demo build gst install test python-test guest-test players lint bench fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,18 +17,23 @@ help: ## show this list
 demo: ## two pattern cameras, a reader and a recording, in a minute
 	scripts/demo
 
-build: ## build the daemon, the command line and the libraries
+build: ## build the daemon, the command line, the libraries and the examples
 	scripts/setup build
-	$(CARGO) build --workspace --exclude gst-videostream
+	$(CARGO) build --workspace --exclude gst-videostream --lib --bins --examples
 
 gst: ## build the GStreamer elements vslsink and vslsrc, in target/release/libgstvideostream.so
 	scripts/setup build gst
 	$(CARGO) build --release --package gst-videostream
 
+install: ## build for products and install, GStreamer elements too if make gst has built them (DESTDIR, PREFIX: scripts/install)
+	scripts/setup build
+	$(CARGO) build --release --package videostreamd --package vsctl --package libvsclient-c
+	scripts/install
+
 test: ## run every test, those in the guest included
 	scripts/setup build test python gst guest
 	$(CARGO) test --workspace
-	$(CARGO) test --package vs-codec --features $(OPTIONAL_CODECS) --test 'decoding_*'
+	$(CARGO) test --workspace --features $(OPTIONAL_CODECS) --test 'decoding_*'
 	scripts/python-package
 	.build/python/bin/pytest libvsclient/python
 	scripts/tutorial

@@ -2,7 +2,7 @@
 # init: lean
 # timeout: 600
 #
-# The codec as a service, through either API: 300 pictures (100 in a quick run) there and back through sessions of a
+# The codec as a service, through either API: 300 pictures (60 in a quick run) there and back through sessions of a
 # program and through a coded stream, in order and as they were; a camera encoded where its pictures
 # lie, and one whose format nobody encodes; a converter; the codec unbound under clients, and back.
 
@@ -10,7 +10,7 @@
 
 # Far longer than an emulated machine takes for anything here.
 patience=60
-pictures=$(often 300 100)
+pictures=$(often 300 60)
 
 # json STREAM KEY: the first value of that key, in what vsctl says of the stream.
 json() { vsctl --json status "$1" | awk -F': ' -v key="\"$2\"" '$1 ~ key { gsub(/[",]/, "", $2); print $2; exit }'; }
@@ -32,7 +32,7 @@ cpu() { awk '{ print $14 + $15 }' "/proc/$daemon/stat"; }
 odd=NM12
 # The whole of it once; with the other API, what differs.
 streamed=$pictures
-starts=10
+starts=$(often 10 3)
 for multiplanar in 0 1; do
     load vivid n_devs=1 node_types=0x1 num_inputs=1 multiplanar=$((multiplanar + 1))
     load vicodec multiplanar=$multiplanar
