@@ -19,8 +19,9 @@ use crate::cli::Cli;
 /// Names the shell that wants to know. One of our own: the usual `COMPLETE` may be set for another program.
 pub const VARIABLE: &str = "_VSCTL_COMPLETE";
 
-/// For so long the daemon may be asked: a pause that a person hardly notices, and ten times what a busy board takes.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// For so long the daemon may be asked. It answers in some ten milliseconds, and a small board under load in less than a
+/// second; a person whose daemon hangs is held up for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers a shell that asks, and ends the program then. Must come before anything is written.
 pub fn answer() {

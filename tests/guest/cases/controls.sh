@@ -43,8 +43,7 @@ expect_match "menu" '^ +test_pattern 0x[0-9a-f]+ \(menu\) .*value=0 \(75% Colorb
 
 echo "# the Tab key knows them"
 offers() { _VSCTL_COMPLETE=fish vsctl -- vsctl controls "$@" | cut -f1; }
-# offered WANTED ARGUMENT...: names come within half a second or not at all, which an emulated machine does not
-# always make.
+# offered WANTED ARGUMENT...: names come soon or not at all, and an emulated machine is not always fast enough.
 offered() {
     local wanted=$1 seen
     shift
