@@ -38,7 +38,7 @@ def main(stream: str, frames: int, warm_up: int = 100) -> None:
             "frames_per_second": frames * 1e9 / (end - begin),
             "latency_p50_ns": latencies[frames // 2],
             "latency_p99_ns": latencies[frames * 99 // 100],
-            "cpu_ns_per_frame": cpu / frames,
+            "cpu_ns_per_frame": cpu // frames,
             "checksum": total,
             "lost": client.counters.lost - lost,
         }
