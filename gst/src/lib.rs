@@ -7,21 +7,33 @@
 
 #![warn(missing_docs)]
 
+mod caps;
+mod clock;
+mod plugin;
+mod sink;
+mod source;
+
+pub use sink::VslSink;
+pub use source::VslSrc;
+
 use gstreamer as gst;
 use gstreamer::glib;
 
-fn plugin_init(_plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    Ok(())
+/// Registers the elements: with a plugin as GStreamer loads it, or for the program itself that links
+/// this library.
+///
+/// # Errors
+/// If GStreamer has elements of these names already.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    sink::register(Some(plugin))?;
+    source::register(Some(plugin))
 }
 
-gst::plugin_define!(
-    videostream,
-    env!("CARGO_PKG_DESCRIPTION"),
-    plugin_init,
-    env!("CARGO_PKG_VERSION"),
-    "Apache 2.0",
-    "videostreamd",
-    "videostreamd",
-    "videostreamd",
-    "2026-11-23"
-);
+/// As [`register`], for a program that links this library instead of letting GStreamer load it.
+///
+/// # Errors
+/// If GStreamer has elements of these names already.
+pub fn register_static() -> Result<(), glib::BoolError> {
+    sink::register(None)?;
+    source::register(None)
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Waiting for a client's next event in a way that GStreamer can interrupt at any time.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
+use vsclient::{Client, Event, ReceiveError};
+
+/// Ends waits.
+#[derive(Debug)]
+pub struct Interrupt {
+    event: Option<OwnedFd>,
+    set: AtomicBool,
+}
+
+/// Where there is no descriptor to interrupt a wait with, it looks up so often.
+const WITHOUT_EVENT: Duration = Duration::from_millis(100);
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
+        Self { event, set: AtomicBool::new(false) }
+    }
+}
+
+/// What a wait ended with.
+#[derive(Debug)]
+pub enum Wait {
+    /// Something has happened.
+    Event(Box<Event>),
+    /// The time has passed.
+    TimedOut,
+    /// [`Interrupt::set`].
+    Interrupted,
+}
+
+impl Interrupt {
+    /// The wait that is on, and those to come, end at once.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        if let Some(event) = &self.event {
+            let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// One may wait again.
+    pub fn clear(&self) {
+        if let Some(event) = &self.event {
+            let _ = rustix::io::read(event, &mut [0u8; 8]);
+        }
+        self.set.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits for the client's next event, at most until `deadline`.
+    pub fn wait(&self, client: &mut Client, deadline: Option<Instant>) -> Result<Wait, ReceiveError> {
+        loop {
+            if self.set.load(Ordering::SeqCst) {
+                return Ok(Wait::Interrupted);
+            }
+            if let Some(event) = client.next_event(Duration::ZERO)? {
+                return Ok(Wait::Event(Box::new(event)));
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(Wait::TimedOut);
+            }
+            let spare = self.event.is_none().then(|| now + WITHOUT_EVENT);
+            let until = [deadline, client.retry_at(), spare].into_iter().flatten().min();
+            self.poll(client, until.map(|until| until.saturating_duration_since(now)));
+        }
+    }
+
+    fn poll(&self, client: &Client, timeout: Option<Duration>) {
+        let socket = client.socket();
+        let mut fds = Vec::with_capacity(2);
+        if let Some(socket) = &socket {
+            let writable = if client.has_backlog() { PollFlags::OUT } else { PollFlags::empty() };
+            fds.push(PollFd::from_borrowed_fd(*socket, PollFlags::IN | writable));
+        }
+        if let Some(event) = &self.event {
+            fds.push(PollFd::new(event, PollFlags::IN));
+        }
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        // A signal ends it early, which does no harm.
+        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+    }
+}
