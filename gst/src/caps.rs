@@ -155,14 +155,17 @@ fn raw(info: &VideoInfo) -> Result<Format, CapsError> {
     let fourcc = RAW.iter().find(|(format, _)| *format == info.format()).map(|(_, fourcc)| *fourcc);
     let fourcc = fourcc.ok_or_else(|| CapsError::Kind(info.format().to_string()))?;
     let mut format = Format::packed(fourcc, info.width(), info.height(), rate(info.fps()))?;
-    let color = info.colorimetry();
-    format.color = vs_frame::colorimetry::H273 {
-        primaries: code(color.primaries().to_iso()),
-        transfer: code(color.transfer().to_iso()),
-        matrix: code(color.matrix().to_iso()),
-        full_range: color.range() == gst_video::VideoColorRange::Range0_255,
+    // Of red, green and blue there is no matrix, and GStreamer says so by one that V4L2 has no number for.
+    if !info.is_rgb() {
+        let color = info.colorimetry();
+        format.color = vs_frame::colorimetry::H273 {
+            primaries: code(color.primaries().to_iso()),
+            transfer: code(color.transfer().to_iso()),
+            matrix: code(color.matrix().to_iso()),
+            full_range: color.range() == gst_video::VideoColorRange::Range0_255,
+        }
+        .colorimetry();
     }
-    .colorimetry();
     format.field = match (info.interlace_mode(), info.field_order()) {
         (gst_video::VideoInterlaceMode::Progressive, _) => vs_frame::Field::PROGRESSIVE,
         (_, gst_video::VideoFieldOrder::TopFieldFirst) => vs_frame::Field(INTERLACED_TB),

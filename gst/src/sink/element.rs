@@ -238,7 +238,7 @@ impl BaseSinkImpl for Element {
         let settings = lock(&self.settings).clone();
         let name = self.obj().name();
         let publisher = settings.publisher(&name).start().map_err(|error| {
-            gst::error_msg!(gst::ResourceError::OpenWrite, ["cannot publish at {}: {error}", settings.path(&name)])
+            gst::error_msg!(gst::ResourceError::OpenWrite, ("cannot publish at {}: {error}", settings.path(&name)))
         })?;
         gst::info!(CAT, imp = self, "publishes at {}", publisher.path().display());
         *lock(&self.past) = Counts::default();
@@ -301,7 +301,7 @@ impl BaseSinkImpl for Element {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.publish(buffer).map_err(|error| {
-            gst::element_imp_error!(self, gst::StreamError::Failed, ["not published: {error}"]);
+            gst::element_imp_error!(self, gst::StreamError::Failed, ("not published: {error}"));
             gst::FlowError::Error
         })?;
         Ok(gst::FlowSuccess::Ok)

@@ -219,9 +219,9 @@ impl BaseSrcImpl for Element {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
         let target = settings.target().ok_or_else(|| {
-            gst::error_msg!(gst::ResourceError::Settings, ["nothing to read: set path=SOCKET or stream=NAME"])
+            gst::error_msg!(gst::ResourceError::Settings, ("nothing to read: set path=SOCKET or stream=NAME"))
         })?;
-        let failed = |error: String| gst::error_msg!(gst::ResourceError::OpenRead, ["cannot read {target}: {error}"]);
+        let failed = |error: String| gst::error_msg!(gst::ResourceError::OpenRead, ("cannot read {target}: {error}"));
         let builder = settings.client(target, &self.obj().name());
         let client = match settings.reconnect {
             true => builder.connect_or_wait().map_err(|error| failed(error.to_string()))?,
@@ -320,7 +320,7 @@ impl Element {
                         gst::element_imp_error!(
                             self,
                             gst::ResourceError::Read,
-                            ["the stream has failed: {}", status.reason]
+                            ("the stream has failed: {}", status.reason)
                         );
                         return Err(gst::FlowError::Error);
                     }
@@ -366,7 +366,7 @@ impl Element {
         gst::element_imp_error!(
             self,
             gst::ResourceError::Read,
-            ["no frame for {seconds} s: {} is {state}", client.path().display()]
+            ("no frame for {seconds} s: {} is {state}", client.path().display())
         );
         gst::FlowError::Error
     }
@@ -381,7 +381,7 @@ impl Element {
                 gst::FlowError::Eos
             }
             _ => {
-                gst::element_imp_error!(self, gst::ResourceError::Read, ["{error}"]);
+                gst::element_imp_error!(self, gst::ResourceError::Read, ("{error}"));
                 gst::FlowError::Error
             }
         }
@@ -422,7 +422,7 @@ impl Element {
             }
         };
         let mut buffer = made.map_err(|error| {
-            gst::element_imp_error!(self, gst::ResourceError::Read, ["frame {}: {error}", frame.serial()]);
+            gst::element_imp_error!(self, gst::ResourceError::Read, ("frame {}: {error}", frame.serial()));
             gst::FlowError::Error
         })?;
         let keyframe = frame.meta().flags.contains(FrameFlags::KEYFRAME);
@@ -476,7 +476,7 @@ impl Element {
         mode: Delivery,
     ) -> Result<Output, gst::FlowError> {
         let refused = |text: String| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["{text}"]);
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{text}"));
             gst::FlowError::NotNegotiated
         };
         let mut known = caps::caps_of(format).map_err(|error| refused(error.to_string()))?;

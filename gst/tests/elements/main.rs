@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The elements, as pipelines see them.
+
+#![allow(clippy::unwrap_used)]
+
+mod formats;
+mod leases;
+mod lives;
+mod pipelines;
+mod stage;
