@@ -301,6 +301,7 @@ impl BaseSinkImpl for Element {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.publish(buffer).map_err(|error| {
+            self.tell(StreamState::Failed, &error.to_string());
             gst::element_imp_error!(self, gst::StreamError::Failed, ("not published: {error}"));
             gst::FlowError::Error
         })?;

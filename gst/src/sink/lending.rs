@@ -7,6 +7,7 @@
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gstreamer as gst;
 use gstreamer_allocators as gst_allocators;
@@ -21,6 +22,9 @@ use crate::caps::Media;
 /// Buffers that are remembered: more than any pool has. Those that are forgotten cost readers two more descriptors.
 const REMEMBERED: usize = 64;
 
+/// Buffers of somebody else's pool that readers never have: one that is filled while the next is waited for.
+const UPSTREAM_FLOOR: usize = 2;
+
 /// What the kernel calls one memory.
 type Identity = (u64, u64);
 
@@ -29,6 +33,8 @@ type Identity = (u64, u64);
 pub struct Lender {
     known: Vec<(Vec<Identity>, Arc<Buffer>)>,
     format: Option<Arc<Format>>,
+    /// Buffers of others' pools that are out now.
+    held: Arc<AtomicUsize>,
 }
 
 /// Descriptors of a buffer, each of them once.
@@ -46,17 +52,38 @@ impl Lender {
         let descriptors = Descriptors::of(buffer)?;
         let layouts = descriptors.layouts(media, buffer)?;
         let lent = self.buffer(&descriptors)?;
+        let foreign = descriptors.kind == MemoryKind::DmaBuf;
+        if foreign && self.starves_upstream() {
+            return None;
+        }
         let format = self.format(media, &layouts)?;
         for (memory, used) in meta.bytes_used.iter_mut().enumerate().take(lent.memories().len()) {
             *used = bytes_used(&layouts, memory as u8);
         }
-        let held = buffer.clone();
-        lend(&lent, &format, meta, move || drop(held)).ok()
+        let (buffer, held) = (buffer.clone(), Arc::clone(&self.held));
+        held.fetch_add(usize::from(foreign), Ordering::Relaxed);
+        let out = Arc::clone(&held);
+        let frame = lend(&lent, &format, meta, move || {
+            out.fetch_sub(usize::from(foreign), Ordering::Relaxed);
+            drop(buffer);
+        });
+        if frame.is_err() {
+            held.fetch_sub(usize::from(foreign), Ordering::Relaxed);
+        }
+        frame.ok()
     }
 
-    /// What follows has other caps.
+    /// A camera's pool has few buffers, and how many only shows: as many as have come so far. Readers must not have
+    /// the last of them.
+    fn starves_upstream(&self) -> bool {
+        let most = self.known.len().saturating_sub(UPSTREAM_FLOOR).max(1);
+        self.held.load(Ordering::Relaxed) >= most
+    }
+
+    /// What follows has other caps, and comes from another pool.
     pub fn forget_format(&mut self) {
         self.format = None;
+        self.known.clear();
     }
 
     fn buffer(&mut self, descriptors: &Descriptors<'_>) -> Option<Arc<Buffer>> {

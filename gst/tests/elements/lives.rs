@@ -7,7 +7,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use vsclient::publish::Publisher;
 
-use crate::stage::{PATIENCE, Pipeline, Stage, caps, descriptors, eventually, picture, pull_from};
+use crate::stage::{PATIENCE, Pipeline, Stage, eventually, pull_from};
 
 #[test]
 fn an_end_of_the_stream_is_one_for_readers_that_do_not_wait_for_another() {
@@ -58,40 +58,6 @@ fn waits_end_when_the_pipeline_does() {
         reader.0.set_state(gst::State::Null).unwrap();
         assert!(begun.elapsed() < PATIENCE / 10, "{:?}", begun.elapsed());
     }
-}
-
-#[test]
-fn either_side_may_come_and_go_and_nothing_is_left_behind() {
-    const TIMES: usize = 50;
-    let stage = Stage::new();
-    let caps = caps("NV12", 64, 48);
-    let source = stage.source();
-    let mut reader = pull_from(&source, true);
-    let mut before = 0;
-    for time in 0..TIMES {
-        let (mut sink, element) = stage.sink(&caps);
-        eventually("the reader to come back", || element.property::<u32>("clients") == 1);
-        sink.push(picture(&caps, 0, time as u8)).unwrap();
-        drop(reader.pull().unwrap());
-        drop(sink);
-        element.set_state(gst::State::Null).unwrap();
-        if time == TIMES / 10 {
-            before = descriptors();
-        }
-    }
-    // Other tests of this process open some, too.
-    assert!(descriptors() < before + TIMES, "{before} descriptors, then {}", descriptors());
-
-    let (mut sink, element) = stage.sink(&caps);
-    sink.push(picture(&caps, 0, 1)).unwrap();
-    for _ in 0..TIMES {
-        let mut other = pull_from(&stage.source(), true);
-        drop(other.pull().unwrap());
-    }
-    drop(reader);
-    drop(source);
-    eventually("all to be gone", || element.property::<u32>("clients") == 0);
-    sink.push(picture(&caps, 0, 2)).unwrap();
 }
 
 #[test]
