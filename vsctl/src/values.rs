@@ -110,7 +110,8 @@ pub fn segment(text: &str) -> Result<Segment, String> {
         return bytes.map(|bytes| Segment::Bytes(bytes.round() as u64)).ok_or("that is no size of a file".to_owned());
     }
     match text.parse::<f64>() {
-        Ok(_) => Err(format!("write a time as {text}s, or a size as {text}M")),
+        Ok(number) if number > 0.0 => Err(format!("write a time as {text}s, or a size as {text}M")),
+        Ok(_) => Err("write a time as 60s, or a size as 100M".to_owned()),
         Err(_) => duration(text).map(Segment::Time).map_err(|_| "write a time as 60s, or a size as 100M".to_owned()),
     }
 }

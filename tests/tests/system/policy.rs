@@ -137,6 +137,14 @@ fn the_oldest_go_and_what_is_not_its_own_stays() {
 }
 
 #[test]
+fn what_is_there_is_counted_while_it_records() {
+    let rig = Rig::start(&garage(""));
+    let kept = || policy(&rig, "garage")["files"].as_u64().unwrap();
+    eventually("three files to be counted", || (kept() >= 3).then_some(()));
+    assert_eq!(policy(&rig, "garage")["state"], "recording");
+}
+
+#[test]
 fn files_go_when_they_have_had_their_time() {
     let rig = Rig::start(&garage("keep = \"2s\"\n"));
     let place = place(&rig);

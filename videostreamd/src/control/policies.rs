@@ -359,13 +359,15 @@ impl Supervisor {
         let (number, recording) = begun.map_err(|error| (Kind::Stream, error.to_string()))?;
         self.control.tell([Changed::Recording(number)].into_iter());
         self.entry.say(PolicyState::Recording(number), "");
-        let ended = self.follow(&recording).await;
+        let ended = self.follow(&recording, &place).await;
         self.show(place.contents());
         Ok(ended)
     }
 
     /// Looks after a recording until its end.
-    async fn follow(&mut self, recording: &Recording) -> Ended {
+    async fn follow(&mut self, recording: &Recording, place: &Place) -> Ended {
+        // A file is begun when the one before has been finished, and what must go has gone.
+        let mut ledger = recording.ledger();
         let source = self.control.source_of(&self.entry.policy.stream);
         let began = Instant::now();
         let (mut steady, mut our_end) = (false, None);
@@ -381,6 +383,12 @@ impl Supervisor {
                 text = &mut standstill, if our_end.is_none() => {
                     recording.stop();
                     our_end = Some(text);
+                }
+                Ok(()) = ledger.changed() => {
+                    let place = place.clone();
+                    if let Ok(contents) = spawn_blocking(move || place.contents()).await {
+                        self.show(contents);
+                    }
                 }
                 _ = self.wanted.changed() => {
                     if !*self.wanted.borrow_and_update() {

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 
-use vs_mux::mp4::WriteError;
+use vs_mux::mp4::{IoFailure, WriteError};
 
 use super::{Counts, EndReason};
 
@@ -56,6 +56,12 @@ pub(super) fn wants_another_file(error: &WriteError) -> bool {
 /// Whether there is no room for more: on the disk, within the quota, or in a file of this size.
 fn is_full(error: &anyhow::Error) -> bool {
     use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-    kinds.into_iter().any(|kind| matches!(kind, StorageFull | QuotaExceeded | FileTooLarge))
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        let failure = match cause.downcast_ref::<WriteError>() {
+            Some(WriteError::Io(failure)) => Some(failure),
+            _ => cause.downcast_ref::<IoFailure>(),
+        };
+        failure.map(|failure| &failure.source).or_else(|| cause.downcast_ref()).map(io::Error::kind)
+    };
+    error.chain().filter_map(kind).any(|kind| matches!(kind, StorageFull | QuotaExceeded | FileTooLarge))
 }

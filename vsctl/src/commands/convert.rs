@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::time::{MissedTickBehavior, interval};
 use vs_mux::Codec as MuxCodec;
 use vs_mux::convert::{self, ConvertError, Input, Options, Output as Target, Progress, Report as Outcome};
-use vs_mux::mp4::FileSink;
+use vs_mux::mp4::{FileSink, WriteError};
 use vsclient::Rate;
 
 use super::record::output_file::OutputFile;
@@ -222,6 +222,11 @@ impl Convert {
             ConvertError::Interrupted { .. } => Incomplete(error.to_string()).into(),
             // Whoever reads our output has enough.
             ConvertError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe && !removed => error.into(),
+            ConvertError::Frame { reason: WriteError::ParameterSetsChanged, .. } => {
+                anyhow!(
+                    "cannot convert {input}: the stream's parameter sets change: leave them among the frames with --sets in-band"
+                )
+            }
             error => anyhow::Error::from(error).context(format!("cannot convert {input}")),
         }
     }

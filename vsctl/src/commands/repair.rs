@@ -2,10 +2,12 @@
 //! `vsctl repair`
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use rustix::fs::OFlags;
 use vs_mux::mp4::IoFailure;
 use vs_mux::repair::{RepairError, Report, check, repair};
 
@@ -58,8 +60,13 @@ impl Repair {
     }
 
     fn one(&self, path: &Path) -> Result<Report, RepairError> {
-        let file = File::options().read(true).write(!self.check).open(path);
+        // To open a pipe would otherwise be to wait for a writer.
+        let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+        let file = File::options().read(true).write(!self.check).custom_flags(nonblock).open(path);
         let file = file.map_err(|source| IoFailure { action: "opening the file", offset: 0, source })?;
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(RepairError::NotAFile);
+        }
         if self.check { check(&file) } else { repair(&file) }
     }
 }

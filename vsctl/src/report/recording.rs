@@ -283,7 +283,7 @@ impl Report for Ended {
         text.push('\n');
         if self.dropped > 0 {
             text += &format!(
-                "note: {} dropped: the encoder or the file was too slow\n",
+                "note: {} dropped: the encoder, the file or the disk had no room for them in time\n",
                 units::count(self.dropped, "frame")
             );
         }

@@ -44,6 +44,8 @@ pub struct Report {
 pub enum Note {
     /// Tracks that were left out.
     OtherTracks(Vec<String>),
+    /// NAL units of the file's description that are no parameter sets, such as SEI of its encoder, were left out.
+    OtherUnits(u64),
     /// Pictures before the first keyframe, which nobody can decode, were left out.
     BeforeKeyframe(u64),
     /// Pictures that follow the first keyframe, are shown before it and need others from before it, are there, but
@@ -78,6 +80,9 @@ impl fmt::Display for Note {
         match self {
             Self::OtherTracks(kinds) => {
                 write!(f, "{} left out: {}", many(&(kinds.len() as u64), "track"), kinds.join(", "))
+            }
+            Self::OtherUnits(count) => {
+                write!(f, "{} beside the parameter sets left out (SEI of the file's description)", many(count, "NAL unit"))
             }
             Self::BeforeKeyframe(count) => {
                 write!(f, "{} before the first keyframe left out: nothing can decode them", many(count, "picture"))

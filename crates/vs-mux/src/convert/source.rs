@@ -117,6 +117,9 @@ impl<'a> Source<'a> {
                 if !track.other_tracks.is_empty() {
                     notes.push(Note::OtherTracks(track.other_tracks.clone()));
                 }
+                if track.other_units > 0 {
+                    notes.push(Note::OtherUnits(track.other_units));
+                }
                 if boxed.damaged > 0 {
                     notes.push(Note::Damaged(boxed.damaged));
                 }

@@ -52,9 +52,12 @@ impl fmt::Display for IoFailure {
     }
 }
 
-impl std::error::Error for IoFailure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+/// What the system said is part of the message already.
+impl std::error::Error for IoFailure {}
+
+impl From<IoFailure> for WriteError {
+    fn from(failure: IoFailure) -> Self {
+        Self::Io(failure)
     }
 }
 
@@ -114,7 +117,7 @@ pub enum WriteError {
     },
     /// The file could not be written. What had been complete before is kept.
     #[error("recording stopped: {0}")]
-    Io(#[from] IoFailure),
+    Io(IoFailure),
     /// A write failed earlier.
     #[error("recording stopped at an earlier error; finish the file")]
     Stopped,

@@ -92,6 +92,7 @@ fn describe(codec: Codec, head: &[u8]) -> Option<Track> {
         height: format.height,
         format: Some(format),
         parameter_sets: sets,
+        other_units: 0,
         sets_in_band: true,
         other_tracks: Vec::new(),
         pixel_aspect: format.pixel_aspect,

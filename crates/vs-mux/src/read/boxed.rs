@@ -137,6 +137,7 @@ impl Boxed {
             height: first.height,
             format: first.format,
             parameter_sets: first.sets.clone(),
+            other_units: std::iter::once(first).chain(&self.more).map(|description| description.other_units).sum(),
             sets_in_band: first.sets_in_band || self.more.iter().any(|more| more.sets_in_band),
             other_tracks: Vec::new(),
             pixel_aspect: first.pixel_aspect,

@@ -25,6 +25,8 @@ pub(super) struct Description {
     /// There may be parameter sets among the frames.
     pub sets_in_band: bool,
     pub sets: ParameterSets,
+    /// NAL units beside them that are of another kind.
+    pub other_units: u64,
     pub format: Option<VideoFormat>,
 }
 
@@ -43,6 +45,7 @@ impl Description {
             length_size: 4,
             sets_in_band,
             sets: ParameterSets::default(),
+            other_units: 0,
             format: None,
         };
         match codec {
@@ -85,7 +88,9 @@ impl Description {
             let length = fields.u16();
             let nal = fields.take(length.into());
             if let (Some(codec), false) = (self.codec.bitstream(), nal.is_empty()) {
-                self.sets.add(NalKind::of(codec, nal), nal)?;
+                let kind = NalKind::of(codec, nal);
+                self.other_units += u64::from(!matches!(kind, NalKind::Vps | NalKind::Sps | NalKind::Pps));
+                self.sets.add(kind, nal)?;
             }
         }
         Ok(())

@@ -38,6 +38,9 @@ pub(super) fn recognise<F: Read + Seek>(source: &mut Source<F>) -> Result<Kind, 
 impl Kind {
     /// The kind of a file that begins with `head`.
     pub fn of(head: &[u8]) -> Self {
+        if head.is_empty() {
+            return Self::Other(Some("nothing at all"));
+        }
         if head.get(4..8).is_some_and(|kind| FIRST_BOXES.iter().any(|known| *known == kind)) {
             return Self::Boxed;
         }

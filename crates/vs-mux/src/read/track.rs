@@ -67,6 +67,8 @@ pub struct Track {
     pub parameter_sets: ParameterSets,
     /// Width and height of one pixel relative to each other; `None` when not said.
     pub pixel_aspect: Option<(u16, u16)>,
+    /// NAL units that stand beside the parameter sets (SEI, 8.3.3.1.2 of ISO/IEC 14496-15): they are not read.
+    pub other_units: u64,
     /// There are parameter sets among the frames, too, or may be (`avc3`, `hev1`, a bare stream).
     pub sets_in_band: bool,
     /// What the file's other tracks are of, such as `audio`: they are not read.

@@ -23,6 +23,9 @@ use crate::rendition::{Coding, RateMode, Wishes};
 /// has no more than some hundred.
 const DEFAULT_SEGMENT: Segment = Segment::Time(5 * 60 * 1_000_000_000);
 
+/// The shortest fragment that can be asked for: no camera that is recorded has more pictures in a second.
+const MIN_FRAGMENT: Duration = Duration::from_millis(20);
+
 /// Directory of all recordings by policy within the state directory.
 const DIRECTORY: &str = "recordings";
 
@@ -96,6 +99,12 @@ impl Section {
     /// What cannot be meant, in words.
     pub fn policy(&self, name: &SocketName) -> Result<Policy, String> {
         let failed = |message: String| format!("recording '{name}': {message}");
+        if name.as_str().bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(failed("its name must not be a number: those are of recordings under way".to_owned()));
+        }
+        if let Some(codec) = self.codec.filter(|codec| ![FourCc::H264, FourCc::HEVC].contains(&codec.0)) {
+            return Err(failed(format!("codec {} cannot be recorded: H264 and H265 can", codec.0)));
+        }
         let keep = self.keep.map(|keep| keep.0).unwrap_or_default();
         let segment = self.segment.map_or(DEFAULT_SEGMENT, |segment| segment.0);
         check_keep(keep, segment).map_err(failed)?;
@@ -110,6 +119,12 @@ impl Section {
         if fragment.is_some_and(|fragment| fragment > MAX_FRAGMENT) {
             let max = MAX_FRAGMENT.as_secs();
             return Err(failed(format!("fragment can be {max} s at most, for all of it waits in memory")));
+        }
+        if fragment.is_some_and(|fragment| fragment < MIN_FRAGMENT) {
+            let min = MIN_FRAGMENT.as_millis();
+            return Err(failed(format!(
+                "fragment must be {min} ms at least: shorter ones are more index than pictures"
+            )));
         }
         let coding = self.wishes();
         coding.over(&Coding::default()).map_err(failed)?;

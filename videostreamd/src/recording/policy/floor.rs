@@ -24,15 +24,27 @@ pub enum Floor {
     Percent(u8),
 }
 
+/// What a recording needs to go on, in bytes: some seconds of video.
+const WORKING_ROOM: u64 = 10_000_000;
+
+/// The most of that, as a part of the file system: a small one is to be used, too.
+const WORKING_PART: u64 = 16;
+
+/// What the file that is written needs on such a file system. Without it a disk would be full before the oldest goes.
+pub fn working_room(space: Space) -> u64 {
+    WORKING_ROOM.min(space.total / WORKING_PART)
+}
+
 impl Floor {
     /// In bytes, on such a file system.
     pub fn bytes(self, space: Space) -> u64 {
         let percent = |percent: u64| space.total / 100 * percent;
-        match self {
+        let asked = match self {
             Self::Default => percent(DEFAULT_PERCENT).min(DEFAULT_MAX),
             Self::Bytes(bytes) => bytes,
             Self::Percent(hundredths) => percent(hundredths.into()),
-        }
+        };
+        asked.max(working_room(space))
     }
 }
 

@@ -53,7 +53,7 @@ struct Followed {
 /// wait for that. A stream that is stopped is started. The file plays at any moment, even if
 /// everything is killed while it is written. While a camera is unplugged the recording waits; if
 /// the stream comes back in another format, it goes on in OUT-2.mp4, and so on; a detached one ends.
-/// When the stream is stopped it ends, and so does that of a coded stream when what that is made from is stopped.
+/// When the stream is stopped it ends; that of a coded stream when what that is made from is stopped.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -302,6 +302,9 @@ impl Record {
         if ended.state == "failed" {
             let error = CallError::Failed(ended.error.clone().unwrap_or_default());
             return Err(anyhow::Error::from(error).context(format!("recording into {} failed", last.display())));
+        }
+        if ended.frames > 0 && !last.exists() {
+            bail!("{} was removed by somebody while it was recorded: nothing of it is left", last.display());
         }
         if limited && !interrupted && ended.reason != "limit" {
             return Err(Incomplete(format!("the recording ended early: {}", ended.reason)).into());

@@ -20,7 +20,7 @@ pub enum OpenError {
     Directory(PathBuf),
     #[error("cannot create {}: there is no directory {}; create it, or choose another place", path.display(), directory.display())]
     NoDirectory { path: PathBuf, directory: PathBuf },
-    #[error("cannot record into {}: it is not a regular file, and an MP4 is finished by writing in its middle", .0.display())]
+    #[error("cannot write {}: it is not a regular file, as an MP4 must be; a bare stream, or a picture, can go to standard output (`-`)", .0.display())]
     NotRegular(PathBuf),
     #[error("cannot open {} for writing: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
@@ -76,7 +76,7 @@ impl OutputFile {
 
     fn beside(path: PathBuf, replaces: bool) -> Result<Self, OpenError> {
         let beside = beside(&path);
-        let file = create(&beside).map_err(|error| explain(&beside, error))?;
+        let file = create(&beside).map_err(|error| explain(&path, error))?;
         Ok(Self { file, path, state: State::Beside(beside), replaces })
     }
 
@@ -174,8 +174,9 @@ fn explain(path: &Path, source: io::Error) -> OpenError {
     match source.kind() {
         _ if path.is_dir() => OpenError::Directory(path),
         io::ErrorKind::AlreadyExists => OpenError::Exists(path),
-        io::ErrorKind::NotFound => {
-            let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+        // What is there, and has nothing made in it, or is a link to nowhere, is another matter.
+        io::ErrorKind::NotFound if !directory(&path).is_dir() => {
+            let directory = directory(&path).to_owned();
             OpenError::NoDirectory { path, directory }
         }
         _ => OpenError::Io { path, source },

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use super::clock::{LEAP_MIN_NS, Moment, SteadyClock};
 use super::directory::{Directory, DirectoryError, Found, Space};
-use super::floor::Floor;
+use super::floor::{Floor, working_room};
 use super::naming::{BROKEN, FINISHED, Kind, PART, Pattern, numbered};
 use super::retention::{Keep, Shelf, Shelved};
 
@@ -322,7 +322,7 @@ impl Store {
     pub fn has_room(&self, space: Space) -> Result<(), NoRoom> {
         let floor = self.rules.floor.bytes(space);
         let within_reach = space.free.saturating_add(self.shelf.bytes());
-        if within_reach < floor.saturating_add((floor / MARGIN_SHARE).max(MARGIN_MIN)) {
+        if within_reach < floor.saturating_add(margin(floor, space)) {
             return Err(NoRoom::Floor { free: space.free, floor });
         }
         Ok(())
@@ -360,7 +360,7 @@ impl Store {
             removed => removed?,
         }
         self.shelf.take_oldest();
-        tracing::debug!(recording = self.recording, file = &*path, bytes, bound, "deleted an old recording");
+        tracing::info!(recording = self.recording, file = &*path, bytes, bound, "deleted an old recording");
         Ok(Some(if there { bytes } else { 0 }))
     }
 }
@@ -368,8 +368,9 @@ impl Store {
 /// Part of the floor that must be free beyond it for a recording to begin: it would not last otherwise.
 const MARGIN_SHARE: u64 = 10;
 
-/// The least of that, in bytes: some seconds of video.
-const MARGIN_MIN: u64 = 10_000_000;
+fn margin(floor: u64, space: Space) -> u64 {
+    (floor / MARGIN_SHARE).max(working_room(space))
+}
 
 fn exhausted(stem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("there is no name left that begins with {stem}"))

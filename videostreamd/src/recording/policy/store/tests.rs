@@ -187,7 +187,8 @@ impl World {
                 self.aliens.insert(alien);
             }
             Op::Full { free } => {
-                let (now, space) = (self.now(), Space { free: (*free).into(), total: 1_000_000 });
+                // So small that nothing but the floor that was set keeps it free.
+                let (now, space) = (self.now(), Space { free: (*free).into(), total: 0 });
                 let room = self.store().make_room(now, space);
                 let floor = self.rules.floor.bytes(space);
                 assert_eq!(room.is_err(), floor > self.freed() + space.free && floor > space.free, "{room:?}");
