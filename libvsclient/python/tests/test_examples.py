@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -47,7 +48,9 @@ def test_two_cameras(rig: Rig, examples: Path) -> None:
 def test_publish(examples: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine"
     command = [sys.executable, str(examples / "publish.py"), str(path), "1000000", "100"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    # What a shell runs in the background ignores Ctrl-C, and hands that on.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=heed) as process:
         assert process.stdout is not None and b"publishing" in process.stdout.readline()
         with vsclient.open(str(path)) as client:
             first, second = client.next(PATIENCE), client.next(PATIENCE)
