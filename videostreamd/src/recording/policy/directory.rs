@@ -148,6 +148,16 @@ impl Directory {
         }
     }
 
+    /// What a regular file has of the disk beyond its length: room reserved for what is written next.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn reserved(&self, path: &str) -> io::Result<u64> {
+        let (parent, name) = self.parent(path, false)?;
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(if is_file(&stat) { occupied(&stat).saturating_sub(size(&stat)) } else { 0 })
+    }
+
     /// Whether nothing at all has this name.
     ///
     /// # Errors
@@ -318,6 +328,11 @@ fn is_file(stat: &Stat) -> bool {
 
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn occupied(stat: &Stat) -> u64 {
+    // Always in 512 bytes, whatever the blocks of the file system are: inode(7).
+    u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512)
 }
 
 fn modified_ns(stat: &Stat) -> i64 {

@@ -304,7 +304,9 @@ impl Store {
     pub fn make_room(&mut self, now: Moment, space: Space) -> Result<(), NoRoom> {
         self.tidy(now)?;
         let floor = self.rules.floor.bytes(space);
-        let mut free = space.free;
+        // What the file that is written has reserved is room for this recording: it is given back at its end. Were it
+        // not counted, a small disk would stop a recording for what it has reserved itself.
+        let mut free = space.free.saturating_add(self.reserved_in_hand());
         // What is deleted may become free only later: it counts at once, or more would be deleted than must be.
         while free < floor {
             match self.delete_oldest("floor")? {
@@ -329,9 +331,13 @@ impl Store {
     }
 
     fn bytes_in_hand(&self) -> u64 {
-        let bytes =
-            |name: &str| self.directory.look(&format!("{name}{PART}")).ok().flatten().map_or(0, |(bytes, _)| bytes);
-        self.in_hand.iter().map(|name| bytes(name)).sum()
+        let bytes = |part: &str| self.directory.look(part).ok().flatten().map_or(0, |(bytes, _)| bytes);
+        self.in_hand.iter().map(|name| bytes(&format!("{name}{PART}"))).sum()
+    }
+
+    fn reserved_in_hand(&self) -> u64 {
+        let reserved = |part: &str| self.directory.reserved(part).unwrap_or(0);
+        self.in_hand.iter().map(|name| reserved(&format!("{name}{PART}"))).sum()
     }
 
     /// Others delete files, too: they must not be counted when there seems to be too much.
