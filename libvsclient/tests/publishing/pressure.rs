@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whatever clients do, the program goes on.
 
-use vsclient::publish::BufferError;
+use vsclient::publish::{BufferError, FrameMeta, Publisher};
 use vsclient::{Mode, SkipReason};
 
-use crate::program::{Program, TIMEOUT, check};
+use crate::program::{Program, TIMEOUT, check, format};
 
 /// Buffers of the pool: the fewest that there can be.
 const FEW: usize = 3;
@@ -38,6 +38,36 @@ fn hoarders_lose_frames_and_the_program_none() {
             frame = honest.next_frame(TIMEOUT).unwrap().unwrap();
         }
         assert_eq!(check(&frame), serial);
+    }
+}
+
+/// A program that publishes as fast as it can leaves its host no time to wait for clients. What they have given back
+/// by then is heard all the same.
+#[tokio::test]
+async fn what_is_given_back_is_heard_without_a_pause() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Publisher::builder("mine").socket_dir(dir.path()).bind().unwrap();
+    let pool = vsclient::publish::CpuPool::new(format(320).into(), vsclient::publish::CpuMemory::Memfd, 1, 12).unwrap();
+    let path = dir.path().join("mine");
+    let connecting = tokio::task::spawn_blocking(move || crate::program::client_of(&path).credits(1).connect());
+    while host.client_count() == 0 {
+        host.turn().await.unwrap();
+    }
+    let mut client = connecting.await.unwrap().unwrap();
+    let mut publish = || host.publish(pool.acquire().unwrap().unwrap().finish(FrameMeta::default()).unwrap());
+    let mut held = None;
+    for round in 1..=20 {
+        // One that it misses, from where on its unlocks are messages, and one that it gets.
+        let serial = publish();
+        if round == 1 {
+            held = client.next_frame(TIMEOUT).unwrap();
+            continue;
+        }
+        assert!(client.next_frame(std::time::Duration::ZERO).unwrap().is_none(), "it has no credit");
+        drop(held.take());
+        let next = publish();
+        held = client.next_frame(TIMEOUT).unwrap();
+        assert_eq!((serial + 1, held.as_ref().map(|frame| frame.serial())), (next, Some(next)));
     }
 }
 

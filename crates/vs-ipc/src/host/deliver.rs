@@ -115,6 +115,9 @@ impl Host {
         self.expire(terms.now_ns);
         self.await_unlocks(&missed);
         self.look_after(terms.now_ns);
+        if !missed.is_empty() {
+            self.hear();
+        }
     }
 
     fn skip_for_all(&mut self) {

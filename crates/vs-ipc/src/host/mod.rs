@@ -258,6 +258,15 @@ impl Host {
         Ok(())
     }
 
+    /// Deals with what has happened among the clients, without waiting. A host whose owner publishes without a pause
+    /// would otherwise hear the unlocks of those whom it has called only now and then.
+    fn hear(&mut self) {
+        // A failure shows again when the owner waits.
+        if self.poller.ready_now(&mut self.ready).is_ok() {
+            self.serve_ready();
+        }
+    }
+
     /// When there is something to do although nobody says anything.
     fn due_ns(&self) -> Option<u64> {
         let expiry = self.book.next_end_ns().map(|end| end.saturating_add(EXPIRY_SLACK_NS));
