@@ -2,17 +2,23 @@
 //! What a frame costs its reader, in each language.
 //!
 //! The same program three times: receive 1080p frames as fast as they are published, and add up a row
-//! of each. The publisher never waits, so each reader is as fast as it can be, and what it has no time
-//! for is skipped. Rust is the limit that the others are held against; they take turns.
+//! of each. The publisher never waits, and what a reader has no time for is skipped. Rust is the limit
+//! that the others are held against; they take turns.
+//!
+//! What is published comes in two ways. *Written*: each frame is a new picture, as of a camera or a
+//! decoder, which costs far more than any reader. *Bare*: the same memory over and over, for nothing;
+//! so each reader is as fast as it can be, and what is left is the language itself.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 use vsclient::publish::{BufferError, FrameMeta, Publisher};
 use vsclient::{Format, FourCc, Rate, monotonic_ns};
@@ -26,7 +32,7 @@ const SIZE: (u32, u32) = (1920, 1080);
 const FRAMES: u32 = 10_000;
 
 /// Buffers of the publisher: those that readers may hold, and enough for it never to wait.
-const BUFFERS: usize = 12;
+const BUFFERS: usize = 16;
 
 /// A pause when all buffers are out, which the reader's credits do not let happen for long.
 const PAUSE: Duration = Duration::from_micros(50);
@@ -54,21 +60,55 @@ pub struct Language {
     pub over_rust: Summary,
 }
 
-/// What it gave.
+/// What is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pictures {
+    /// Each is a new one.
+    Written,
+    /// Memory as it is.
+    Bare,
+}
+
+impl Pictures {
+    /// What the names of its figures begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Written => "time_per_frame",
+            Self::Bare => "bare_time_per_frame",
+        }
+    }
+}
+
+/// What each language gave.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scene {
+    pub pictures: Pictures,
     pub languages: Vec<Language>,
 }
 
 /// Measures them with a publisher in this process.
-pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
+pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<Scene>> {
+    let scene = |pictures| with(plan, dir, pictures);
+    [Pictures::Written, Pictures::Bare].into_iter().map(scene).collect()
+}
+
+fn with(plan: &Plan, dir: &Path, pictures: Pictures) -> anyhow::Result<Scene> {
     let programs = programs()?;
+    // What this thread starts inherits it: the reader. The publisher's threads have a processor of their own, or the
+    // kernel gathers all of them on the one where the frames are, and it is measured how they take turns.
+    let (first, others) = processors()?;
+    let all = sched_getaffinity(None)?;
+    sched_setaffinity(None, &others)?;
     let stream = dir.join("languages");
     let stop = Arc::new(AtomicBool::new(false));
+    let (tell, started) = mpsc::channel();
     let publisher = std::thread::spawn({
         let (stream, stop) = (stream.clone(), Arc::clone(&stop));
-        move || publish(&stream, &stop)
+        move || publish(&stream, pictures, first, &stop, &tell)
     });
+    // An error tells nothing and is found when the thread is joined.
+    let _ = started.recv();
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); LANGUAGES.len()];
     let measured = (0..=plan.rounds).try_for_each(|round| {
         for (program, runs) in programs.iter().zip(&mut runs) {
@@ -80,6 +120,7 @@ pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
         }
         anyhow::Ok(())
     });
+    sched_setaffinity(None, &all)?;
     stop.store(true, Ordering::Relaxed);
     publisher.join().map_err(|_| anyhow::anyhow!("the publisher panicked"))??;
     measured?;
@@ -91,7 +132,7 @@ pub fn run(plan: &Plan, dir: &Path) -> anyhow::Result<Scene> {
         latency_p50_us: Summary::of(own.iter().map(|run| run.latency_p50_ns as f64 / 1e3)),
         over_rust: Summary::of(own.iter().zip(&runs[0]).map(|(own, rust)| per_frame(own) / per_frame(rust))),
     });
-    Ok(Scene { languages: languages.collect() })
+    Ok(Scene { pictures, languages: languages.collect() })
 }
 
 /// How to start each program. `make bench` builds them.
@@ -110,12 +151,20 @@ fn programs() -> anyhow::Result<[Vec<PathBuf>; 3]> {
     Ok(programs)
 }
 
-/// Publishes the same memory over and over, until it is told to stop.
-fn publish(stream: &Path, stop: &AtomicBool) -> anyhow::Result<()> {
+/// Publishes until it is told to stop.
+fn publish(
+    stream: &Path,
+    pictures: Pictures,
+    processor: CpuSet,
+    stop: &AtomicBool,
+    started: &Sender<()>,
+) -> anyhow::Result<()> {
+    sched_setaffinity(None, &processor)?;
     let format = Format::packed(FourCc::NV12, SIZE.0, SIZE.1, Rate::fps(1000))?;
     let publisher = Publisher::builder(&stream.to_string_lossy()).format(format).buffers(BUFFERS).start()?;
+    let _ = started.send(());
     while !stop.load(Ordering::Relaxed) {
-        let slot = match publisher.buffer() {
+        let mut slot = match publisher.buffer() {
             Ok(slot) => slot,
             Err(BufferError::Exhausted(_)) => {
                 std::thread::sleep(PAUSE);
@@ -123,11 +172,28 @@ fn publish(stream: &Path, stop: &AtomicBool) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         };
+        if pictures == Pictures::Written {
+            let value = publisher.next_serial() as u8;
+            slot.write(|memories| memories.iter_mut().for_each(|memory| memory.fill(value)))?;
+        }
         let bytes_used = slot.format().picture_bytes();
         let meta = FrameMeta { capture_ns: monotonic_ns(), bytes_used, ..FrameMeta::default() };
         publisher.publish(slot.finish(meta)?)?;
     }
     Ok(())
+}
+
+/// The first of the processors that this process may use, and the others; twice the same if there is only one.
+fn processors() -> anyhow::Result<(CpuSet, CpuSet)> {
+    let mut others = sched_getaffinity(None).context("cannot learn which processors there are")?;
+    let first = (0..CpuSet::MAX_CPU).find(|cpu| others.is_set(*cpu)).context("there is no processor")?;
+    if others.count() == 1 {
+        return Ok((others, others));
+    }
+    others.unset(first);
+    let mut alone = CpuSet::new();
+    alone.set(first);
+    Ok((alone, others))
 }
 
 fn receive(program: &[PathBuf], stream: &Path) -> anyhow::Result<Run> {
@@ -144,7 +210,15 @@ fn receive(program: &[PathBuf], stream: &Path) -> anyhow::Result<Run> {
 
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FRAMES} frames of {}x{} as fast as they are read, one row of each added up", SIZE.0, SIZE.1)?;
+        let pictures = match self.pictures {
+            Pictures::Written => "each a new picture",
+            Pictures::Bare => "the same memory over and over",
+        };
+        writeln!(
+            f,
+            "{FRAMES} frames of {}x{} as fast as they come, {pictures}, one row of each added up",
+            SIZE.0, SIZE.1
+        )?;
         writeln!(
             f,
             "{:>8} {:>24} {:>24} {:>24} {:>20}",

@@ -118,9 +118,9 @@ fn main() -> anyhow::Result<()> {
         report.snapshot(scene);
     }
     if args.wants(Bench::Languages) {
-        let scene = languages::run(&plan, dir.path())?;
-        println!("{scene}");
-        report.languages(scene);
+        let scenes = languages::run(&plan, dir.path())?;
+        scenes.iter().for_each(|scene| println!("{scene}"));
+        report.languages(scenes);
     }
     println!("{report}");
     report.write(&args.json)

@@ -64,8 +64,8 @@ pub struct Report {
     recorder: Option<recorder::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<snapshot::Scene>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    languages: Option<languages::Scene>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    languages: Vec<languages::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<crowd::Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ impl Report {
             encode: None,
             recorder: None,
             snapshot: None,
-            languages: None,
+            languages: Vec::new(),
             crowd: None,
             memory: None,
         }
@@ -141,11 +141,13 @@ impl Report {
         self.snapshot = Some(scene);
     }
 
-    pub fn languages(&mut self, scene: languages::Scene) {
-        for language in scene.languages.iter().skip(1) {
-            self.ratio(format!("time_per_frame_{}_over_rust", language.name), language.over_rust);
+    pub fn languages(&mut self, scenes: Vec<languages::Scene>) {
+        for scene in &scenes {
+            for language in scene.languages.iter().skip(1) {
+                self.ratio(format!("{}_{}_over_rust", scene.pictures.prefix(), language.name), language.over_rust);
+            }
         }
-        self.languages = Some(scene);
+        self.languages = scenes;
     }
 
     fn ratio(&mut self, name: String, ratio: Summary) {
