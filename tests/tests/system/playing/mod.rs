@@ -8,6 +8,7 @@ mod lifetime;
 mod refusals;
 
 use std::path::Path;
+use std::time::Duration;
 
 use system_tests::client::builder;
 use system_tests::{PATIENCE, Process, Rig, eventually};
@@ -59,8 +60,11 @@ fn play(rig: &Rig, file: &Path, options: &[&str]) -> Process {
     vsctl
 }
 
+/// To take a picture apart takes long without optimisation, on a machine that has much to do.
+const LEASE: Duration = Duration::from_secs(10);
+
 fn connect(rig: &Rig) -> Client {
-    builder(&rig.socket("clip")).connect().unwrap()
+    builder(&rig.socket("clip")).lease(LEASE).connect().unwrap()
 }
 
 /// Why it ends, whatever comes before.

@@ -72,7 +72,7 @@ impl Files for PolicyFiles {
 
     fn make_room(&mut self) -> anyhow::Result<()> {
         let mut store = self.lock();
-        let space = store.directory().space().context("cannot ask how much space is left")?;
+        let space = store.space().context("cannot ask how much space is left")?;
         Ok(store.make_room(Moment::now(), space)?)
     }
 }

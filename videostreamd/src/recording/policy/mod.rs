@@ -62,7 +62,7 @@ impl Place {
     /// # Errors
     /// [`NoRoom`] if not.
     pub fn has_room(&self) -> Result<(), NoRoom> {
-        self.with(|store| store.has_room(store.directory().space()?))
+        self.with(|store| store.has_room(store.space()?))
     }
 
     /// Deletes what has had its time, and what is too much.

@@ -297,6 +297,18 @@ impl Store {
         Ok(())
     }
 
+    /// What the file system has for this recording. What the file that is written has reserved is part of that, for it
+    /// is given back at its end: a small disk would otherwise stop a recording for what it has reserved itself.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn space(&self) -> io::Result<Space> {
+        // In this order: what is given back meanwhile counts twice until the next look, and not never.
+        let reserved = self.reserved_in_hand();
+        let Space { free, total } = self.directory.space()?;
+        Ok(Space { free: free.saturating_add(reserved), total })
+    }
+
     /// Deletes what must go for the recording to go on, on a file system with so much space.
     ///
     /// # Errors
@@ -304,9 +316,7 @@ impl Store {
     pub fn make_room(&mut self, now: Moment, space: Space) -> Result<(), NoRoom> {
         self.tidy(now)?;
         let floor = self.rules.floor.bytes(space);
-        // What the file that is written has reserved is room for this recording: it is given back at its end. Were it
-        // not counted, a small disk would stop a recording for what it has reserved itself.
-        let mut free = space.free.saturating_add(self.reserved_in_hand());
+        let mut free = space.free;
         // What is deleted may become free only later: it counts at once, or more would be deleted than must be.
         while free < floor {
             match self.delete_oldest("floor")? {
