@@ -37,13 +37,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use vs_frame::clock::monotonic_ns;
 
 use crate::args::Args;
 use crate::bus::{Address, Bus};
-use crate::config::load::{self, Loaded};
+use crate::config::load::{self, Loaded, Origin};
 use crate::control::Control;
 use crate::devices::watch::Found;
 use crate::metrics::endpoint::Endpoint;
@@ -58,7 +58,8 @@ const CONTROL_THREADS: usize = 2;
 fn main() -> ExitCode {
     let args = Args::parse();
     let epoch = monotonic_ns();
-    let loaded = match load::load(args.config.as_deref(), args.socket_dir.as_deref()) {
+    let origin = Origin { file: args.config.clone(), socket_dir: args.socket_dir.clone() };
+    let loaded = match origin.load() {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("videostreamd: {error}");
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
         println!("configuration is fine: {} stream(s)", loaded.streams.len());
         return ExitCode::SUCCESS;
     }
-    match logging::start(&args.log).and_then(|()| run(args, loaded, epoch)) {
+    match logging::start(&args.log).and_then(|()| run(args, origin, loaded, epoch)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("videostreamd: {error:#}");
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
+fn run(args: Args, origin: Origin, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
     if let Err(error) = vs_ipc::host::raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files to what it may be");
     }
@@ -97,11 +98,12 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         make_directory(&socket_dir)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
         // A file that reaches the limit of its size (setrlimit(2)) ends one recording, not the daemon: a signal that is
         // caught is an error of write(2).
         let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         let (objects, changed) = mpsc::unbounded_channel();
-        let control = Arc::new(Control::new(loaded, socket_dir, state_dir, epoch, objects));
+        let control = Arc::new(Control::new(origin, loaded, socket_dir, state_dir, epoch, objects));
         let mut found = devices::watch::start()?;
         let first = found.recv().await.unwrap_or_default();
         update_devices(&control, first).await;
@@ -117,6 +119,7 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         control.start_policies();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), bus = %address, "ready");
         notify(&[sd_notify::NotifyState::Ready]);
+        let reloading = tokio::spawn(reload_on(hangup, Arc::clone(&control)));
         let lost = tokio::select! {
             _ = terminate.recv() => false,
             _ = interrupt.recv() => false,
@@ -129,6 +132,7 @@ fn run(args: Args, loaded: Loaded, epoch: u64) -> anyhow::Result<()> {
         notify(&[sd_notify::NotifyState::Stopping]);
         drop(endpoint);
         following.abort();
+        reloading.abort();
         control.shut_down().await;
         bus.leave().await;
         // Whoever supervises the daemon starts it again when there is a bus.
@@ -147,6 +151,22 @@ async fn follow_devices(control: Arc<Control>, mut found: mpsc::UnboundedReceive
             () = control.idled() => {}
         }
         control.offer().await;
+    }
+}
+
+/// What `systemctl reload` waits for is the second word (systemd.service(5), `Type=notify-reload`).
+async fn reload_on(mut hangup: Signal, control: Arc<Control>) {
+    while hangup.recv().await.is_some() {
+        let begun = sd_notify::NotifyState::monotonic_usec_now();
+        if let Ok(begun) = begun {
+            notify(&[sd_notify::NotifyState::Reloading, begun]);
+        }
+        // Whether it went well is in the log, and in the state that systemctl shows.
+        let status = match control.reload().await {
+            Ok(_) => "the configuration was read anew".to_owned(),
+            Err(error) => format!("the configuration stays as it was: {error}"),
+        };
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&status)]);
     }
 }
 

@@ -46,7 +46,7 @@ pub use names::{ROOT_PATH, SERVICE, device_path, escape, recording_number, recor
 pub use objects::{
     ClientInfo, Counters, DepartureInfo, DeviceFormat, DeviceInfo, Distribution, Encoding, FindingInfo, ManagerInfo,
     Objects, Past, PlaneInfo, PlaybackEnd, PlaybackProgress, PolicyInfo, Progress, RecordedFile, RecordingInfo,
-    SnapshotInfo, StreamFormat, StreamInfo, Summary,
+    ReloadInfo, SnapshotInfo, StreamFormat, StreamInfo, Summary,
 };
 pub use options::{
     AddFileOptions, CodingOptions, ControlOptions, NoOptions, PlayOptions, RecordOptions, SnapshotOptions,

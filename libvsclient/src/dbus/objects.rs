@@ -30,6 +30,24 @@ dicts! {
         bytes: u64,
     }
 
+    /// What a reload of the configuration has changed.
+    ReloadInfo "kebab-case" {
+        /// Streams that were not there before.
+        streams_added: Vec<String>,
+        /// Streams that ended and have begun anew.
+        streams_changed: Vec<String>,
+        /// Streams that are no more.
+        streams_removed: Vec<String>,
+        /// Recordings that were not there before.
+        recordings_added: Vec<String>,
+        /// Recordings that ended and have begun anew.
+        recordings_changed: Vec<String>,
+        /// Recordings that are no more.
+        recordings_removed: Vec<String>,
+        /// Sections that differ and count from the daemon's next start on.
+        restart: Vec<String>,
+    }
+
     /// The properties of the manager.
     ManagerInfo "PascalCase" {
         /// Version of the daemon.

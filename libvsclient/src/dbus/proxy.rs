@@ -12,7 +12,7 @@ use super::options::{
 };
 use super::{
     ClientInfo, ControlInfo, Counters, DepartureInfo, DeviceFormat, Encoding, FindingInfo, Past, PlaybackEnd,
-    PlaybackProgress, PolicyInfo, Progress, RecordedFile, SnapshotInfo, StreamFormat, Summary,
+    PlaybackProgress, PolicyInfo, Progress, RecordedFile, ReloadInfo, SnapshotInfo, StreamFormat, Summary,
 };
 
 /// The daemon as a whole.
@@ -67,8 +67,11 @@ pub trait Manager {
     /// What this machine can do and what is missing, as the daemon sees it.
     fn inspect(&self, options: &NoOptions) -> zbus::Result<Vec<FindingInfo>>;
 
-    /// The configuration that the daemon was started with: the path of its file, and the text that was in it.
+    /// The configuration that counts: the path of its file, and the text that was in it.
     fn configuration(&self, options: &NoOptions) -> zbus::Result<(String, String)>;
+
+    /// Reads the configuration anew and does what differs. If anything in it is wrong, nothing changes.
+    fn reload(&self, options: &NoOptions) -> zbus::Result<ReloadInfo>;
 
     /// The encoders and decoders that are open.
     #[zbus(property(emits_changed_signal = "false"))]

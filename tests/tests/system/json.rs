@@ -76,7 +76,7 @@ fn every_answer_follows_its_schema() {
     std::fs::write(bad, "[stream.b]\nsize = 1\n").unwrap();
     let monitor = rig.vsctl_beside(&["--json", "monitor", "-i", "0.2"]);
     monitor.stderr.until("that it listens", |line| line.contains("listening"));
-    let cases: [(&str, &[&str]); 29] = [
+    let cases: [(&str, &[&str]); 30] = [
         ("info", &["info"]),
         ("devices", &["devices"]),
         ("start-stream", &["start-stream", "small", "--from", "a", "--size", "160x120"]),
@@ -103,6 +103,7 @@ fn every_answer_follows_its_schema() {
         ("metrics", &["metrics"]),
         ("config-check", &["config", "check", good]),
         ("config-check", &["config", "check", good, bad]),
+        ("config-reload", &["config", "reload"]),
         ("error", &["stop-stream", "nobody"]),
         ("error", &["stop-recording", "77"]),
         ("error", &["snapshot", "a", "/nowhere/out.jpg"]),

@@ -26,6 +26,7 @@ mod policy;
 mod pre_event;
 mod receive;
 mod recording;
+mod reload;
 mod repair;
 mod republish;
 mod shutdown;

@@ -16,7 +16,7 @@ use super::options::{self, Options};
 use super::recording::Caller;
 use super::tasks::Tasks;
 use super::{path, playback, recording, snapshot};
-use crate::control::{Control, PolicyEntry, PolicyState};
+use crate::control::{Control, PolicyEntry, PolicyState, Reloaded};
 use crate::inspect::{Finding, inspect};
 use crate::metrics::Metrics;
 use crate::recording::passed;
@@ -152,7 +152,13 @@ impl Manager {
     fn configuration(&self, options: Dict) -> Result<(String, String), Error> {
         Options::new(options).finish("Configuration knows none")?;
         let (path, text) = self.control.configuration();
-        Ok((path.display().to_string(), text.to_owned()))
+        Ok((path.display().to_string(), text))
+    }
+
+    #[zbus(out_args("changes"))]
+    async fn reload(&self, options: Dict) -> Result<Dict, Error> {
+        Options::new(options).finish("Reload knows none")?;
+        Ok(reloaded(self.control.reload().await?))
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -197,6 +203,19 @@ fn policy(entry: &PolicyEntry) -> Dict {
         policy.extend(dict([("recording", Value::from(number))]));
     }
     policy
+}
+
+fn reloaded(reloaded: Reloaded) -> Dict {
+    let Reloaded { streams, recordings, restart } = reloaded;
+    dict([
+        ("streams-added", Value::from(streams.added)),
+        ("streams-changed", Value::from(streams.changed)),
+        ("streams-removed", Value::from(streams.removed)),
+        ("recordings-added", Value::from(recordings.added)),
+        ("recordings-changed", Value::from(recordings.changed)),
+        ("recordings-removed", Value::from(recordings.removed)),
+        ("restart", Value::from(restart)),
+    ])
 }
 
 fn finding(finding: &Finding) -> Dict {

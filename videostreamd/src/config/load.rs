@@ -84,6 +84,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Cameras that streams of the file show, by name.
+    pub fn cameras(&self) -> impl Iterator<Item = String> {
+        self.streams.iter().filter_map(|spec| match &spec.source {
+            SourceSpec::Camera { device } => Some(device.clone()),
+            _ => None,
+        })
+    }
+
     /// A stream for a camera that no stream of the file shows.
     pub fn implicit(&self, camera: &str, socket_dir: &Path) -> Option<StreamSpec> {
         let name: SocketName = camera.parse().ok()?;
@@ -112,14 +120,28 @@ impl Loaded {
     }
 }
 
-/// Reads the configuration. Without a path the default file is read, if it is there.
-pub fn load(path: Option<&Path>, socket_dir: Option<&Path>) -> Result<Loaded, ConfigError> {
-    let file = path.unwrap_or(Path::new(DEFAULT_PATH));
-    let text = match std::fs::read_to_string(file) {
-        Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(|source| ConfigError::Read { path: file.to_owned(), source })?,
-    };
-    read(&Source { path: file, text: &text }, socket_dir)
+/// Where the configuration is, and what the command line says in its place.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The file; without one the default file is read, if it is there.
+    pub file: Option<PathBuf>,
+    /// Directory of the sockets, whatever the file says.
+    pub socket_dir: Option<PathBuf>,
+}
+
+impl Origin {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let file = self.file.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        let text = match std::fs::read_to_string(file) {
+            Err(error) if self.file.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(|source| ConfigError::Read { path: file.to_owned(), source })?,
+        };
+        read(&Source { path: file, text: &text }, self.socket_dir.as_deref())
+    }
 }
 
 /// The directory of the sockets: the command line's word, the file's, or the default.

@@ -58,7 +58,7 @@ pub struct Config {
 }
 
 /// `[daemon]`
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug, Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Daemon {
     /// D-Bus to serve.
@@ -70,7 +70,7 @@ pub struct Daemon {
 }
 
 /// `[metrics]`
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug, Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Metrics {
     /// Where it listens; there is none if this is missing.
@@ -78,7 +78,7 @@ pub struct Metrics {
 }
 
 /// `[device.NAME]`
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug, Default, Clone, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Device {
     /// What the device is like that has this name.

@@ -2,6 +2,7 @@
 //! A stream in the list: what it is to be, and its thread while it runs.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ pub struct StreamEntry {
     pub spec: StreamSpec,
     pub(super) status: watch::Sender<StreamStatus>,
     running: Mutex<Option<Running>>,
-    /// Why it is there.
-    pub(super) origin: Origin,
+    origin: Mutex<Origin>,
+    /// Somebody has started it: it stays open, used or not.
+    held: AtomicBool,
     /// Held while it is started or stopped, which can take as long as a driver likes.
     pub(super) changing: tokio::sync::Mutex<()>,
 }
@@ -49,7 +51,33 @@ pub(super) struct Running {
 impl StreamEntry {
     pub(super) fn new(spec: StreamSpec, origin: Origin) -> Arc<Self> {
         let status = watch::Sender::new(StreamStatus::stopped());
-        Arc::new(Self { spec, status, running: Mutex::new(None), origin, changing: tokio::sync::Mutex::default() })
+        Arc::new(Self {
+            spec,
+            status,
+            running: Mutex::new(None),
+            origin: Mutex::new(origin),
+            held: AtomicBool::new(false),
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Why it is there.
+    pub(super) fn origin(&self) -> Origin {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is there for another reason now.
+    pub(super) fn set_origin(&self, origin: Origin) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// Whether somebody has started it, and nobody has stopped it since.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// What it is doing, and every change of it.

@@ -33,7 +33,7 @@ impl Control {
             SourceSpec::Converted { .. } => wanted.shape,
             _ => Shape::default(),
         };
-        let spec = self.loaded.made(name, source, shape, &self.socket_dir).map_err(ControlError::BadFormat)?;
+        let spec = self.loaded().made(name, source, shape, &self.socket_dir).map_err(ControlError::BadFormat)?;
         self.add_made(spec)
     }
 
@@ -42,7 +42,7 @@ impl Control {
         let name = spec.name.clone();
         let entry = StreamEntry::new(spec, Origin::Request);
         let mut streams = self.lock_streams();
-        if streams.values().filter(|entry| entry.origin == Origin::Request).count() >= MAX_MADE {
+        if streams.values().filter(|entry| entry.origin() == Origin::Request).count() >= MAX_MADE {
             return Err(ControlError::Failed(format!(
                 "{MAX_MADE} streams have been made while the daemon runs, which is as many as it takes: stop some"
             )));
@@ -88,7 +88,7 @@ impl Control {
 
     /// Forgets a stream that was made while the daemon runs and does not run.
     pub(super) fn unmake(&self, entry: &Arc<StreamEntry>) {
-        if entry.origin != Origin::Request || entry.socket().is_some() {
+        if entry.origin() != Origin::Request || entry.socket().is_some() {
             return;
         }
         let name = &entry.spec.name;

@@ -11,12 +11,13 @@ mod plan;
 mod playing;
 mod policies;
 mod recordings;
+mod reload;
 mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
@@ -30,9 +31,10 @@ use self::plan::OnFailure;
 pub use self::playing::{PlayOptions, Playing};
 use self::policies::Policies;
 pub use self::policies::{PolicyEntry, PolicyState};
+pub use self::reload::{Changes, Reloaded};
 use crate::codec_session::{Limits, Sessions};
 use crate::codecs::Codecs;
-use crate::config::load::Loaded;
+use crate::config::load::{self, Loaded};
 use crate::controls::ControlBook;
 use crate::devices::Devices;
 use crate::devices::watch::Found;
@@ -41,12 +43,16 @@ use crate::rendition::Renditions;
 use crate::snapshot;
 use crate::stream::directory::Directory;
 use crate::stream::source::Plan;
-use crate::stream::spec::{SourceSpec, Wanted};
+use crate::stream::spec::Wanted;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Control {
-    loaded: Loaded,
+    /// Where the configuration is.
+    origin: load::Origin,
+    loaded: RwLock<Arc<Loaded>>,
+    /// Held while it is read anew.
+    reloading: tokio::sync::Mutex<()>,
     socket_dir: PathBuf,
     epoch: u64,
     devices: Arc<Devices>,
@@ -87,6 +93,7 @@ pub enum Changed {
 impl Control {
     /// Nothing runs yet, and no device is known. `objects` learns what comes and goes.
     pub fn new(
+        origin: load::Origin,
         loaded: Loaded,
         socket_dir: PathBuf,
         state_dir: Option<PathBuf>,
@@ -103,16 +110,14 @@ impl Control {
         let limits =
             devices.iter().filter_map(|(name, device)| Some((name.as_str().to_owned(), device.get_ref().limits()?)));
         let limits = limits.collect();
-        let wanted = loaded.streams.iter().filter_map(|spec| match &spec.source {
-            SourceSpec::Camera { device } => Some(device.clone()),
-            _ => None,
-        });
-        let devices = Arc::new(Devices::new(configured.collect(), wanted, state_dir.clone()));
+        let devices = Arc::new(Devices::new(configured.collect(), loaded.cameras(), state_dir.clone()));
         let policies = Policies::new(&loaded.recordings, state_dir.as_deref());
         let controls = ControlBook::new(state_dir);
         let codecs = Arc::new(Codecs::new(Arc::clone(&devices), limits));
         Self {
-            loaded,
+            origin,
+            loaded: RwLock::new(Arc::new(loaded)),
+            reloading: tokio::sync::Mutex::default(),
             socket_dir,
             epoch,
             devices,
@@ -132,9 +137,14 @@ impl Control {
         }
     }
 
-    /// The configuration that the daemon was started with: where it was read, and its text.
-    pub fn configuration(&self) -> (&Path, &str) {
-        (&self.loaded.path, &self.loaded.text)
+    /// The configuration that counts: where it was read, and its text.
+    pub fn configuration(&self) -> (PathBuf, String) {
+        let loaded = self.loaded();
+        (loaded.path.clone(), loaded.text.clone())
+    }
+
+    fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes over which devices there are now. Cameras that no stream of the configuration
@@ -143,12 +153,17 @@ impl Control {
     pub fn update_devices(&self, found: &[Found]) {
         let changed = self.devices.update(found);
         self.tell(changed.into_iter().map(Changed::Device));
-        let cameras = self.devices.cameras();
+        self.show_cameras();
+    }
+
+    /// Adds a stream for each camera that has none.
+    fn show_cameras(&self) {
+        let (cameras, loaded) = (self.devices.cameras(), self.loaded());
         let mut streams = self.lock_streams();
         let mut changed = Vec::new();
         for camera in &cameras {
             if !streams.contains_key(camera)
-                && let Some(spec) = self.loaded.implicit(camera, &self.socket_dir)
+                && let Some(spec) = loaded.implicit(camera, &self.socket_dir)
             {
                 streams.insert(camera.clone(), StreamEntry::new(spec, Origin::Camera));
                 changed.push(camera.clone());
@@ -180,14 +195,14 @@ impl Control {
 
     /// Whether nothing is left that it could show, and nobody that it could show it to.
     fn is_orphaned(&self, entry: &StreamEntry) -> bool {
-        entry.origin == Origin::Camera && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
+        entry.origin() == Origin::Camera && entry.is_unused() && !self.devices.cameras().contains(&entry.spec.name)
     }
 
     /// Publishes a stream whose source is opened on demand.
     async fn publish(&self, entry: &StreamEntry) {
         let _changing = entry.changing.lock().await;
         // Asked here, or one that is being stopped meanwhile would be back at once.
-        if entry.running().is_some() || self.switched_off().contains(&entry.spec.name) {
+        if entry.running().is_some() || !self.is_current(entry) || self.switched_off().contains(&entry.spec.name) {
             return;
         }
         let plan = self.plan(entry, &Wanted::default(), None, OnFailure::Stay);
@@ -273,6 +288,11 @@ impl Control {
         self.find_stream(&entry.spec.name).is_some_and(|known| Arc::ptr_eq(&known, entry))
     }
 
+    /// The same, for one that is about to be started: the configuration may have another one by now.
+    fn is_current(&self, entry: &StreamEntry) -> bool {
+        self.lock_streams().get(&entry.spec.name).is_some_and(|known| std::ptr::eq(&raw const **known, entry))
+    }
+
     fn switched_off(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.switched_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -292,7 +312,8 @@ impl Control {
     /// Starts the streams that shall always run. One that fails stays, says why, and keeps
     /// its socket.
     pub async fn start_always_on(&self) {
-        let wanted = self.loaded.streams.iter().filter(|spec| spec.always_on);
+        let loaded = self.loaded();
+        let wanted = loaded.streams.iter().filter(|spec| spec.always_on);
         join_all(wanted.map(async |spec| {
             if let Ok(entry) = self.stream(&spec.name)
                 && let Err(error) = self.start(&entry, &Wanted::default(), OnFailure::Stay).await
@@ -318,6 +339,10 @@ impl Control {
 
     async fn start(&self, entry: &StreamEntry, wanted: &Wanted, on_failure: OnFailure) -> Result<(), ControlError> {
         let _changing = entry.changing.lock().await;
+        if !self.is_current(entry) {
+            let name = &entry.spec.name;
+            return Err(ControlError::Busy(format!("stream '{name}' has just been configured anew: try again")));
+        }
         let current = entry.running().clone();
         let idle = entry.status.borrow().idle;
         let used = current.as_ref().filter(|_| !idle);
@@ -335,7 +360,9 @@ impl Control {
         if let Some(Running { handle, plan: before }) = current {
             // A stream that waits for another host does so best if it is left alone.
             if before == plan && !idle && matches!(entry.state(), StreamState::Running | StreamState::Waiting) {
-                return Ok(handle.hold().await?);
+                handle.hold().await?;
+                entry.set_held(true);
+                return Ok(());
             }
             if !idle && self.change_encoder(&before, &plan).await {
                 handle.replan(plan.clone()).await?;
@@ -344,6 +371,7 @@ impl Control {
             }
             handle.open(plan.clone(), on_failure.is_patient()).await.map_err(|error| open_error(&error))?;
             entry.set_running(Some(Running { handle, plan }), &self.directory);
+            entry.set_held(true);
             return Ok(());
         }
         let handle = entry.spawn(&self.idled).await.map_err(|error| {
@@ -362,6 +390,7 @@ impl Control {
             return Err(open_error(&error));
         }
         self.switched_off().remove(&entry.spec.name);
+        entry.set_held(true);
         Ok(())
     }
 
@@ -406,6 +435,7 @@ impl Control {
         if switched_off {
             self.switched_off().insert(entry.spec.name.clone());
         }
+        entry.set_held(false);
         let Some(running) = entry.set_running(None, &self.directory) else { return Ok(false) };
         let stopped = running.handle.stop(reason, text).await;
         self.recordings_of(&entry.spec.name).await;

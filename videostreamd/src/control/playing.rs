@@ -54,7 +54,7 @@ impl Control {
         let clip = Clip::Handed { file: Arc::new(file), name: title.unwrap_or_else(|| name.clone()) };
         let PlayOptions { looped, pace, backend, .. } = options;
         let source = SourceSpec::File(FileSpec { clip, looped, pace, backend });
-        let spec = self.loaded.made(&name, source.clone(), Shape::default(), &self.socket_dir);
+        let spec = self.loaded().made(&name, source.clone(), Shape::default(), &self.socket_dir);
         let entry = self.add_made(spec.map_err(ControlError::BadFormat)?)?;
         if entry.spec.source != source {
             return Err(taken(&name));

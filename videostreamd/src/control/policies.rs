@@ -5,7 +5,7 @@
 //! when it begins and when it is over.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use vs_ipc::wire::StreamState;
 
-use super::{Changed, Control, ControlError, StreamEntry};
+use super::{Changed, Changes, Control, ControlError, StreamEntry};
 use crate::recording::policy::{Place, Policy};
 use crate::recording::{EndReason, Recording, Summary};
 use crate::stream::spec::SourceSpec;
@@ -49,9 +49,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The recordings by policy.
 #[derive(Debug, Default)]
 pub struct Policies {
-    entries: Vec<Arc<PolicyEntry>>,
-    closing: watch::Sender<bool>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    entries: RwLock<Vec<Arc<PolicyEntry>>>,
 }
 
 /// One of them.
@@ -63,7 +61,10 @@ pub struct PolicyEntry {
     pub path: Option<PathBuf>,
     /// Whether it shall run. Marked as changed also by a wish that is the same.
     wanted: watch::Sender<bool>,
+    /// Nothing is begun any more.
+    closing: watch::Sender<bool>,
     status: watch::Sender<PolicyStatus>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What it is doing.
@@ -107,7 +108,14 @@ impl PolicyEntry {
     fn new(policy: Policy, state_dir: Option<&Path>) -> Arc<Self> {
         let status = PolicyStatus { state: PolicyState::Stopped, text: String::new(), files: 0, bytes: 0, attempts: 0 };
         let wanted = watch::Sender::new(policy.enabled);
-        Arc::new(Self { path: policy.path(state_dir), policy, wanted, status: watch::Sender::new(status) })
+        Arc::new(Self {
+            path: policy.path(state_dir),
+            policy,
+            wanted,
+            closing: watch::Sender::new(false),
+            status: watch::Sender::new(status),
+            task: Mutex::new(None),
+        })
     }
 
     /// What it is doing now.
@@ -126,51 +134,87 @@ impl PolicyEntry {
     fn is_wanted(&self) -> bool {
         *self.wanted.borrow()
     }
+
+    /// Waits until its task has ended.
+    async fn end(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && timeout(END_TIMEOUT, task).await.is_err()
+        {
+            let name = &self.policy.name;
+            tracing::warn!(recording = name, "the directory of a recording does not answer: going on without it");
+        }
+    }
 }
 
 impl Policies {
     /// None of them runs yet.
     pub fn new(policies: &[Policy], state_dir: Option<&Path>) -> Self {
         let entries = policies.iter().map(|policy| PolicyEntry::new(policy.clone(), state_dir)).collect();
-        Self { entries, ..Self::default() }
+        Self { entries: RwLock::new(entries) }
     }
 }
 
 impl Control {
     /// The recordings of the configuration.
-    pub fn policies(&self) -> &[Arc<PolicyEntry>] {
-        &self.policies.entries
+    pub fn policies(&self) -> Vec<Arc<PolicyEntry>> {
+        self.policies.entries.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on they run. Must be called on the runtime.
     pub fn start_policies(self: &Arc<Self>) {
-        let start = |entry: &Arc<PolicyEntry>| {
-            let supervisor = Supervisor {
-                control: Arc::clone(self),
-                entry: Arc::clone(entry),
-                wanted: entry.wanted.subscribe(),
-                closing: self.policies.closing.subscribe(),
-                place: None,
-                tidied: Instant::now(),
-                trouble: None,
-            };
-            tokio::spawn(supervisor.run())
+        self.policies().iter().for_each(|entry| self.start_supervisor(entry));
+    }
+
+    fn start_supervisor(self: &Arc<Self>, entry: &Arc<PolicyEntry>) {
+        let supervisor = Supervisor {
+            control: Arc::clone(self),
+            entry: Arc::clone(entry),
+            wanted: entry.wanted.subscribe(),
+            closing: entry.closing.subscribe(),
+            place: None,
+            tidied: Instant::now(),
+            trouble: None,
         };
-        let tasks = self.policies.entries.iter().map(start).collect();
-        *self.policies.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        let task = tokio::spawn(supervisor.run());
+        *entry.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Takes over what a new configuration records: what differs ends, with its file, and begins anew.
+    pub(super) async fn reload_policies(self: &Arc<Self>, wanted: &[Policy]) -> Changes {
+        let known = self.policies();
+        let name = |entry: &Arc<PolicyEntry>| entry.policy.name.clone();
+        let (kept, old): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| wanted.contains(&entry.policy));
+        let is_kept = |policy: &Policy| kept.iter().any(|entry| entry.policy == *policy);
+        let new: Vec<_> = wanted.iter().filter(|policy| !is_kept(policy)).collect();
+        let changes = Changes::between(old.iter().map(name), new.iter().map(|policy| policy.name.clone()));
+        join_all(old.iter().map(async |entry| {
+            entry.closing.send_replace(true);
+            // Only a wish ends the file that is being written.
+            entry.wanted.send_replace(false);
+            entry.end().await;
+        }))
+        .await;
+        let state_dir = self.state_dir().map(Path::to_owned);
+        let new: Vec<_> =
+            new.into_iter().map(|policy| PolicyEntry::new(policy.clone(), state_dir.as_deref())).collect();
+        let mut all = [kept, new.clone()].concat();
+        all.sort_by(|a, b| a.policy.name.cmp(&b.policy.name));
+        *self.policies.entries.write().unwrap_or_else(PoisonError::into_inner) = all;
+        new.iter().for_each(|entry| self.start_supervisor(entry));
+        changes
     }
 
     /// No recording is begun any more.
     pub(super) fn close_policies(&self) {
-        self.policies.closing.send_replace(true);
+        for entry in self.policies() {
+            entry.closing.send_replace(true);
+        }
     }
 
     /// Waits until their tasks have ended.
     pub(super) async fn end_policies(&self) {
-        let tasks = std::mem::take(&mut *self.policies.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        if timeout(END_TIMEOUT, join_all(tasks)).await.is_err() {
-            tracing::warn!("a recording's directory does not answer: leaving without it");
-        }
+        join_all(self.policies().iter().map(|entry| entry.end())).await;
     }
 
     /// Starts a recording of the configuration; returns when it has begun.
@@ -214,7 +258,7 @@ impl Control {
     }
 
     fn policy(&self, name: &str) -> Result<Arc<PolicyEntry>, ControlError> {
-        let entries = &self.policies.entries;
+        let entries = self.policies();
         let found = entries.iter().find(|entry| entry.policy.name == name).cloned();
         found.ok_or_else(|| ControlError::NoSuchRecording {
             name: name.to_owned(),

@@ -110,6 +110,15 @@ impl Devices {
         Self { table: Mutex::new(table), memory: Mutex::new(memory), changes: channel::Sender::new(0) }
     }
 
+    /// Other names are `wanted` now, beside those that are configured. Returns those that nobody knew.
+    pub fn want(&self, wanted: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut table = self.lock();
+        table.wanted = wanted.into_iter().chain(table.configured.keys().cloned()).collect();
+        let new: Vec<_> = table.wanted.iter().filter(|name| !table.entries.contains_key(*name)).cloned().collect();
+        table.entries.extend(new.iter().map(|name| (name.clone(), Entry::absent())));
+        new
+    }
+
     /// Takes over what there is now. Returns the names of devices that have come, gone or
     /// changed. Writes a file.
     pub fn update(&self, found: &[Found]) -> Vec<String> {

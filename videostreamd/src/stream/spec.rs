@@ -139,7 +139,7 @@ pub fn client_share(credits_max: u16, frames: usize) -> u16 {
 }
 
 /// A stream as configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
     /// Its name.
     pub name: String,
@@ -185,6 +185,14 @@ impl StreamSpec {
         self.host.credits_max = client_share(self.host.credits_max, self.host.frames);
         self.host.credits = self.host.credits.min(self.host.credits_max);
         self
+    }
+
+    /// Whether both come to the same stream.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        // Another one each time that the configuration is read.
+        other.host.epoch = self.host.epoch;
+        *self == other
     }
 
     /// The format of a pattern with this shape.

@@ -13,7 +13,7 @@ use vsclient::dbus::{self, Bus, NoOptions};
 use crate::daemon::{self, answer};
 use crate::exit::NotFound;
 use crate::output::Output;
-use crate::report::config::{Checked, CheckedFile, Difference, Wrong};
+use crate::report::config::{Checked, CheckedFile, Difference, Reloaded, Wrong};
 
 /// What the daemon reads if nobody tells it otherwise (`videostreamd --help`).
 const DEFAULT_FILE: &str = "/etc/videostream/videostreamd.toml";
@@ -29,7 +29,8 @@ const ELSEWHERE: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec"];
 #[command(after_help = "\
 Examples:
   vsctl config check                 is the daemon's file right, and does the daemon run with it?
-  vsctl config check my.toml         before it is installed")]
+  vsctl config check my.toml         before it is installed
+  vsctl config reload                the daemon takes over what has changed in its file")]
 pub struct Config {
     #[command(subcommand)]
     action: Action,
@@ -38,13 +39,14 @@ pub struct Config {
 #[derive(Subcommand, Debug)]
 enum Action {
     Check(Check),
+    Reload(Reload),
 }
 
 /// Say what is wrong in a configuration, and what the running daemon has otherwise
 ///
 /// Each file is read by the daemon's own program (videostreamd --check-config), which must be installed; it need not run. What is
 /// wrong is said with file, line and column, and with what would be right. If the daemon runs, what differs between the file
-/// and what it was started with is listed: that takes effect with its next start. What was changed by commands since (`vsctl
+/// and what it has read is listed: `vsctl config reload` takes it over. What was changed by commands since (`vsctl
 /// start-stream`) is no matter of the configuration; `vsctl status` shows it.
 ///
 /// The exit status is 0 if all files are right, and 1 otherwise; a difference is no fault.
@@ -52,7 +54,7 @@ enum Action {
 #[command(after_help = "\
 Examples:
   vsctl config check
-  vsctl config check /etc/videostream/videostreamd.toml && systemctl restart videostreamd
+  vsctl config check && vsctl config reload
   vsctl config check --json *.toml | jq '.files[] | select(.wrong)'")]
 struct Check {
     /// Files to check [default: that of the running daemon, or /etc/videostream/videostreamd.toml]
@@ -60,10 +62,26 @@ struct Check {
     files: Vec<PathBuf>,
 }
 
+/// Let the running daemon read its configuration anew
+///
+/// Comes back when what differs is done. Streams and recordings whose sections say the same go on as they are, with their clients
+/// and files. One that differs ends and begins anew: clients that reconnect come back to it, and a recording goes on in another file.
+/// If anything in the file is wrong, that is said, and nothing changes at all. [daemon], [metrics] and [device.NAME] are
+/// looked at when the daemon starts; if they differ, that is listed. `systemctl reload videostreamd` does the same.
+///
+/// The exit status is 0 if the configuration was taken over.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vsctl config reload
+  vsctl config reload --json | jq -r '.streams.changed[]'")]
+struct Reload {}
+
 impl Config {
     pub async fn run(self, bus: &Bus, output: &Output) -> anyhow::Result<()> {
         match self.action {
             Action::Check(check) => check.run(bus, output).await,
+            Action::Reload(_) => reload(bus, output).await,
         }
     }
 }
@@ -90,7 +108,14 @@ impl Check {
     }
 }
 
-/// What the daemon was started with.
+async fn reload(bus: &Bus, output: &Output) -> anyhow::Result<()> {
+    let daemon = daemon::connect(bus).await?;
+    let manager = daemon.manager().await?;
+    let changes = answer(daemon::call(manager.reload(&NoOptions::default()))).await?;
+    output.done(&Reloaded::new(changes))
+}
+
+/// What the daemon has read.
 struct Running {
     file: String,
     table: Table,
@@ -104,7 +129,7 @@ impl Running {
         let (file, text) = match answer(daemon::call(manager.configuration(&NoOptions::default()))).await {
             Ok(answer) => answer,
             Err(error) => {
-                output.note(&format!("the running daemon does not say what it was started with: {error}"));
+                output.note(&format!("the running daemon does not say what it has read: {error}"));
                 return Ok(None);
             }
         };

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use vsclient::dbus::ReloadInfo;
 
 use crate::output::{Output, Report};
 
@@ -11,7 +12,7 @@ use crate::output::{Output, Report};
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
-    /// The file that the running daemon was started with, whether it existed or not; `null` if none runs.
+    /// The file that the running daemon has read, whether it existed or not; `null` if none runs.
     pub daemon: Option<String>,
     pub files: Vec<CheckedFile>,
 }
@@ -39,13 +40,69 @@ pub struct Wrong {
     pub message: String,
 }
 
+/// What the daemon has changed with a new configuration.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Reloaded {
+    pub streams: Changes,
+    pub recordings: Changes,
+    /// Sections that differ and count from the daemon's next start on: `daemon`, `device.door`.
+    pub restart: Vec<String>,
+}
+
+/// Names.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Changes {
+    pub added: Vec<String>,
+    /// They have ended and begun anew.
+    pub changed: Vec<String>,
+    pub removed: Vec<String>,
+}
+
+impl Reloaded {
+    pub fn new(info: ReloadInfo) -> Self {
+        let streams =
+            Changes { added: info.streams_added, changed: info.streams_changed, removed: info.streams_removed };
+        let recordings = Changes {
+            added: info.recordings_added,
+            changed: info.recordings_changed,
+            removed: info.recordings_removed,
+        };
+        Self { streams, recordings, restart: info.restart }
+    }
+}
+
+impl Changes {
+    fn lines(&self, what: &str) -> impl Iterator<Item = String> {
+        [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(move |(how, names)| format!("{what} {how}: {}\n", names.join(", ")))
+    }
+}
+
+impl Report for Reloaded {
+    fn text(&self, _: &Output) -> String {
+        let mut text: String = self.streams.lines("streams").chain(self.recordings.lines("recordings")).collect();
+        if !self.restart.is_empty() {
+            let sections: Vec<_> = self.restart.iter().map(|section| format!("[{section}]")).collect();
+            text += &format!("for the daemon's next start: {}\n", sections.join(", "));
+        }
+        if text.is_empty() {
+            text += "nothing has changed\n";
+        }
+        text
+    }
+}
+
 /// A value that is not the same.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Its key with those of its tables: `stream.door.size`.
     pub key: String,
-    /// What the daemon was started with, as TOML; `null` if it has no such key.
+    /// What the daemon has, as TOML; `null` if it has no such key.
     pub running: Option<String>,
     /// What the file says.
     pub file: Option<String>,
@@ -87,9 +144,9 @@ impl CheckedFile {
         let mut text = self.why().unwrap_or_else(|| format!("{}: right", self.file)) + "\n";
         match self.differs.as_deref() {
             None => {}
-            Some([]) => text += "  the running daemon was started with the same\n",
+            Some([]) => text += "  the running daemon has the same\n",
             Some(differences) => {
-                text += "  differs from what the running daemon was started with; its next start takes it over:\n";
+                text += "  differs from what the running daemon has; `vsctl config reload` takes it over:\n";
                 let width = differences.iter().map(|difference| difference.key.len()).max().unwrap_or_default();
                 for Difference { key, running, file } in differences {
                     let say = |value: &Option<String>| value.clone().unwrap_or_else(|| "not there".to_owned());

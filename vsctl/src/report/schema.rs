@@ -41,6 +41,7 @@ const PLAIN: [&str; 3] = ["completions", "man", "watch"];
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("config-check", of::<config::Checked>()),
+        ("config-reload", of::<config::Reloaded>()),
         ("controls", of::<controls::Controls>()),
         ("convert", of::<convert::Converted>()),
         ("devices", of::<device::Devices>()),

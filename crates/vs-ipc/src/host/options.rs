@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vs_frame::clock::NS_PER_MS;
 
 /// How one stream is published.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostOptions {
     /// Name of the stream, told to every client.
     pub stream: String,
