@@ -72,6 +72,10 @@ bench: ## measure the data plane beside its physical limit
 	scripts/python-package --release
 	$(CARGO) run --release --package bench
 
+bench-gst: ## measure vslsink and vslsrc beside GStreamer's own elements of that kind
+	scripts/setup build gst
+	$(CARGO) run --release --package gst-videostream --example compare
+
 fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS each (60)
 	scripts/setup build fuzz
 	scripts/fuzz

@@ -16,7 +16,7 @@ use crate::children::Children;
 use crate::contest::{self, Entrant, Figures, ratio};
 use crate::side::Side;
 use crate::side::host::HostSender;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 /// Honest clients on each side.
 const HONEST: usize = 16;

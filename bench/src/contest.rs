@@ -19,7 +19,7 @@ use crate::pacer::{Burst, Pacer};
 use crate::side::Side;
 use crate::side::bare::BareSender;
 use crate::side::host::HostSender;
-use crate::stats::{Summary, percentile};
+use bench::stats::{Summary, percentile};
 
 /// A thousand processes need a while to start on a small board.
 const PATIENCE: Duration = Duration::from_secs(60);

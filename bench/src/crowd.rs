@@ -14,7 +14,7 @@ use crate::args::Plan;
 use crate::children::Children;
 use crate::pacer::Burst;
 use crate::side::host::HostSender;
-use crate::stats::percentile;
+use bench::stats::percentile;
 
 const CLIENTS: usize = 1000;
 

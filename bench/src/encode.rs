@@ -19,7 +19,7 @@ use vsclient::Client;
 use vsclient::codec::{Encoder, Output, SubmitError};
 
 use crate::args::Plan;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 /// Full HD, for that is what people ask about.
 const SIZE: (u32, u32) = (1920, 1080);

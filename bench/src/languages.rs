@@ -24,7 +24,7 @@ use vsclient::publish::{BufferError, FrameMeta, Publisher};
 use vsclient::{Format, FourCc, Rate, monotonic_ns};
 
 use crate::args::Plan;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 const SIZE: (u32, u32) = (1920, 1080);
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::Plan;
 use crate::contest::{self, Entrant, Figures, ratio};
 use crate::side::Side;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 /// What one number of clients gave.
 #[derive(Clone, Debug, Serialize)]

@@ -24,7 +24,7 @@ use crate::args::Plan;
 use crate::children::{Children, numbers};
 use crate::side::bare::BareSender;
 use crate::side::host::HostSender;
-use crate::stats::{Summary, percentile};
+use bench::stats::{Summary, percentile};
 
 /// For one process to start.
 const PATIENCE: Duration = Duration::from_secs(10);

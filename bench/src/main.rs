@@ -43,7 +43,6 @@ mod role;
 mod side;
 mod size;
 mod snapshot;
-mod stats;
 
 use anyhow::Context;
 use clap::Parser;

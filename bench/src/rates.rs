@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Plan;
 use crate::contest::{self, Entrant, Figures, ratio};
 use crate::side::Side;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 const CLIENTS: usize = 16;
 

@@ -22,7 +22,7 @@ use vs_pattern::Pattern;
 
 use crate::args::Plan;
 use crate::pacer::thread_cpu_ns;
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 const SIZE: (u32, u32) = (1920, 1080);
 const RATE: Rate = Rate::fps(30);

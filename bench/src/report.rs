@@ -10,8 +10,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::args::Plan;
-use crate::stats::Summary;
 use crate::{bad, crowd, encode, languages, latency, lock, memory, rates, recorder, size, snapshot};
+use bench::stats::Summary;
 
 /// Where it was measured.
 #[derive(Clone, Debug, Serialize)]

@@ -22,7 +22,7 @@ use vsclient::Client;
 use vsclient::dbus::SnapshotOptions;
 
 use crate::args::Plan;
-use crate::stats::{Summary, percentile};
+use bench::stats::{Summary, percentile};
 
 const SIZE: (u32, u32) = (1920, 1080);
 const RATE: Rate = Rate::fps(30);

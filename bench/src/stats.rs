@@ -14,12 +14,15 @@ pub fn percentile(sorted: &[u32], percent: usize) -> f64 {
 /// What repeated measurements gave.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Summary {
+    /// Half of the values are lower.
     pub median: f64,
     /// A quarter of the values is lower.
     pub q1: f64,
     /// A quarter of the values is higher.
     pub q3: f64,
+    /// The lowest.
     pub min: f64,
+    /// The highest.
     pub max: f64,
 }
 
