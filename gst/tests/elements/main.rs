@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ancestors;
 mod formats;
 mod leases;
 mod lives;
