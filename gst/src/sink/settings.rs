@@ -14,8 +14,10 @@ pub const POOL_DEFAULT: u32 = 8;
 /// What was set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the socket lies; empty: in /tmp, by the element's name and the process.
+    /// Where the socket lies; empty: in /tmp, by the names of the element and of its thread.
     pub path: String,
+    /// What the kernel calls the thread that has made the element (gettid(2)): the ancestor's way to a name of its own.
+    pub thread: i32,
     /// Permission bits of the socket.
     pub socket_mode: u32,
     /// Buffers of the pipeline's pool.
@@ -39,6 +41,7 @@ impl Default for Settings {
         let ms = |ns: u64| (ns / 1_000_000) as u32;
         Self {
             path: String::new(),
+            thread: rustix::thread::gettid().as_raw_nonzero().get(),
             socket_mode: HostOptions::DEFAULT_MODE,
             pool_size: POOL_DEFAULT,
             lifespan: ms(HostOptions::DEFAULT_LIFESPAN_NS),
@@ -55,7 +58,7 @@ impl Settings {
     /// Where the socket lies. A name without any `/` is one of the daemon's folder, as for other publishers.
     pub fn path(&self, element: &str) -> String {
         match self.path.as_str() {
-            "" => format!("/tmp/{element}.{}", std::process::id()),
+            "" => format!("/tmp/{element}.{}", self.thread),
             path => path.to_owned(),
         }
     }

@@ -195,3 +195,16 @@ fn a_reader_that_does_not_wait_ends_with_their_host() {
     let _ = strict.0.set_state(gst::State::Playing);
     assert!(strict.error().contains("libvideostream"));
 }
+
+#[test]
+fn the_socket_lies_where_they_look_for_it() {
+    let _stage = Stage::new();
+    let thread = std::thread::spawn(|| {
+        let sink = gst::ElementFactory::make("vslsink").name("cam").build().unwrap();
+        let thread = std::fs::read_link("/proc/thread-self").unwrap();
+        (sink, thread.file_name().unwrap().to_str().unwrap().to_owned())
+    });
+    let (sink, tid) = thread.join().unwrap();
+    // Whoever asks, and even before it is there.
+    assert_eq!(sink.property::<String>("path"), format!("/tmp/cam.{tid}"));
+}
