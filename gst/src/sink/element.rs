@@ -12,11 +12,12 @@ use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use vsclient::publish::{Frame, FrameMeta, HostSnapshot, Publisher};
+use vsclient::publish::{Frame, FrameFlags, FrameMeta, HostSnapshot, Publisher};
 use vsclient::{Format, StreamState};
 
 use super::VslSink;
 use super::allocator::MemfdAllocator;
+use super::headers::Headers;
 use super::lending::Lender;
 use super::settings::{POOL_DEFAULT, POOL_MAX, POOL_MIN, Settings};
 use crate::caps::{self, Media};
@@ -41,6 +42,7 @@ struct Running {
     publisher: Publisher,
     lender: Lender,
     media: Option<Media>,
+    headers: Headers,
     counts: Counts,
 }
 
@@ -149,7 +151,7 @@ fn properties() -> Vec<glib::ParamSpec> {
     vec![
         text(
             "path",
-            "Socket that readers connect to; a name without / is one in the daemon's folder. By default /tmp/NAME.PID",
+            "Socket that readers connect to; a name without / is one in the daemon's folder. By default /tmp/NAME.TID, of the element and the thread that made it",
         ),
         text(
             "vsl-path",
@@ -242,8 +244,13 @@ impl BaseSinkImpl for Element {
         })?;
         gst::info!(CAT, imp = self, "publishes at {}", publisher.path().display());
         *lock(&self.past) = Counts::default();
-        *lock(&self.running) =
-            Some(Running { publisher, lender: Lender::default(), media: None, counts: Counts::default() });
+        *lock(&self.running) = Some(Running {
+            publisher,
+            lender: Lender::default(),
+            media: None,
+            headers: Headers::default(),
+            counts: Counts::default(),
+        });
         Ok(())
     }
 
@@ -259,6 +266,9 @@ impl BaseSinkImpl for Element {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let media = Media::of(caps).map_err(|error| gst::loggable_error!(CAT, "{error}"))?;
         if let Some(running) = lock(&self.running).as_mut() {
+            if let Media::Coded(format) = &media {
+                running.headers = Headers::of(caps, format.fourcc);
+            }
             running.media = Some(media);
             running.lender.forget_format();
         }
@@ -332,7 +342,7 @@ impl Element {
             Some(frame) => frame,
             None => {
                 running.counts.copied += 1;
-                copy(&mut running.publisher, &media, buffer, meta)?
+                copy(&mut running.publisher, &mut running.headers, &media, buffer, meta)?
             }
         };
         running.publisher.publish(frame)?;
@@ -401,6 +411,7 @@ impl Element {
 /// Copies a buffer into memory that readers can be given.
 fn copy(
     publisher: &mut Publisher,
+    headers: &mut Headers,
     media: &Media,
     buffer: &gst::Buffer,
     mut meta: FrameMeta,
@@ -429,6 +440,8 @@ fn copy(
                 }
             })?;
             meta.bytes_used[0] = size as u32;
+            let format = headers.format(&format, &unit, meta.flags.contains(FrameFlags::KEYFRAME));
+            return Ok(slot.finish_as(format, meta)?);
         }
     }
     Ok(slot.finish(meta)?)

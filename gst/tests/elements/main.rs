@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ancestors;
+mod coded;
 mod formats;
 mod leases;
 mod lives;
