@@ -8,5 +8,6 @@ mod coded;
 mod formats;
 mod leases;
 mod lives;
+mod memory;
 mod pipelines;
 mod stage;
