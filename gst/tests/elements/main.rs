@@ -6,6 +6,7 @@
 mod ancestors;
 mod coded;
 mod formats;
+mod howtos;
 mod leases;
 mod lives;
 mod memory;
