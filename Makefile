@@ -9,7 +9,7 @@ CARGO ?= cargo
 OPTIONAL_CODECS := vs-codec/software-h265,vs-codec/software-vp9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build gst install test python-test guest-test players lint bench fuzz soak
+.PHONY: help demo build gst install test python-test guest-test players lint bench bench-gst fuzz soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

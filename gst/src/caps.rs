@@ -189,6 +189,12 @@ fn rate(fps: gst::Fraction) -> Rate {
     Rate::new(num, den).filter(|rate| rate.is_known()).unwrap_or(Rate::UNKNOWN)
 }
 
+/// The rate of frames of which each lasts so many ns; unknown if that is no usual one.
+pub fn rate_of(duration_ns: u64) -> Rate {
+    let guessed = gst_video::guess_framerate(gst::ClockTime::from_nseconds(duration_ns));
+    guessed.map_or(Rate::UNKNOWN, rate)
+}
+
 /// A code point, all of which are bytes; 2 is "unspecified".
 fn code(iso: u32) -> u8 {
     u8::try_from(iso).unwrap_or(2)

@@ -34,6 +34,8 @@ pub enum CpuMemory {
     /// A DMA heap, by its device node: importable by devices, but every client that gets a
     /// buffer could write to it.
     DmaHeap(PathBuf),
+    /// The same of ordinary memory, by way of `/dev/udmabuf`, where there is no heap.
+    Udmabuf,
 }
 
 impl CpuMemory {
@@ -42,7 +44,7 @@ impl CpuMemory {
     pub fn kind(&self) -> MemoryKind {
         match self {
             Self::Memfd | Self::WritableMemfd => MemoryKind::Memfd,
-            Self::DmaHeap(_) => MemoryKind::DmaBuf,
+            Self::DmaHeap(_) | Self::Udmabuf => MemoryKind::DmaBuf,
         }
     }
 }
@@ -189,6 +191,7 @@ impl CpuPool {
                 CpuMemory::Memfd => WritableMemory::memfd(len)?,
                 CpuMemory::WritableMemfd => WritableMemory::writable_memfd(len)?,
                 CpuMemory::DmaHeap(path) => WritableMemory::dma_heap(path, len)?,
+                CpuMemory::Udmabuf => WritableMemory::udmabuf(len)?,
             };
             memories.push(memory);
             mappings.push(mapping);

@@ -12,13 +12,14 @@ use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use vsclient::publish::{Frame, FrameMeta, HostSnapshot, Publisher};
+use vsclient::publish::{Frame, FrameFlags, FrameMeta, HostSnapshot, Publisher};
 use vsclient::{Format, StreamState};
 
 use super::VslSink;
-use super::allocator::MemfdAllocator;
+use super::allocator::{self, FrameAllocator};
+use super::headers::Headers;
 use super::lending::Lender;
-use super::settings::{POOL_DEFAULT, POOL_MAX, POOL_MIN, Settings};
+use super::settings::{MEMORY_DEFAULT, POOL_DEFAULT, POOL_MAX, POOL_MIN, Settings};
 use crate::caps::{self, Media};
 use crate::clock::Distance;
 
@@ -39,8 +40,10 @@ pub struct Element {
 #[derive(Debug)]
 struct Running {
     publisher: Publisher,
+    allocator: FrameAllocator,
     lender: Lender,
     media: Option<Media>,
+    headers: Headers,
     counts: Counts,
 }
 
@@ -107,6 +110,7 @@ impl ObjectImpl for Element {
             "vsl-path" => settings.vsl_path = text(),
             "socket-mode" => settings.socket_mode = number(settings.socket_mode),
             "pool-size" => settings.pool_size = number(settings.pool_size),
+            "memory" => settings.memory = text(),
             "lifespan" => settings.lifespan = number(settings.lifespan),
             "lease" => settings.lease = number(settings.lease),
             "lease-max" => settings.lease_max = number(settings.lease_max),
@@ -123,6 +127,7 @@ impl ObjectImpl for Element {
             "vsl-path" => settings.vsl_path.to_value(),
             "socket-mode" => settings.socket_mode.to_value(),
             "pool-size" => settings.pool_size.to_value(),
+            "memory" => settings.memory.to_value(),
             "lifespan" => settings.lifespan.to_value(),
             "lease" => settings.lease.to_value(),
             "lease-max" => settings.lease_max.to_value(),
@@ -149,7 +154,7 @@ fn properties() -> Vec<glib::ParamSpec> {
     vec![
         text(
             "path",
-            "Socket that readers connect to; a name without / is one in the daemon's folder. By default /tmp/NAME.PID",
+            "Socket that readers connect to; a name without / is one in the daemon's folder. By default /tmp/NAME.TID, of the element and the thread that made it",
         ),
         text(
             "vsl-path",
@@ -169,6 +174,13 @@ fn properties() -> Vec<glib::ParamSpec> {
             POOL_MIN,
             POOL_MAX,
         ),
+        glib::ParamSpecString::builder("memory")
+            .blurb(
+                "What the buffers offered upstream are made of: memfd, which readers cannot write to; dma-heap, dma-heap:NAME or udmabuf, which they can, and devices can import; dmabuf, which is the first of dma-heap, udmabuf and memfd that there is",
+            )
+            .default_value(MEMORY_DEFAULT)
+            .mutable_ready()
+            .build(),
         number(
             "lifespan",
             "For how long a frame that was announced without a lease stays untouched, in ms",
@@ -237,13 +249,23 @@ impl BaseSinkImpl for Element {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
         let name = self.obj().name();
-        let publisher = settings.publisher(&name).start().map_err(|error| {
+        let memory = allocator::origin(&settings.memory)
+            .map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ("memory={}: {error}", settings.memory)))?;
+        gst::info!(CAT, imp = self, "memory={} is {memory:?}", settings.memory);
+        let allocator = FrameAllocator::new(memory.clone());
+        let publisher = settings.publisher(&name, memory).start().map_err(|error| {
             gst::error_msg!(gst::ResourceError::OpenWrite, ("cannot publish at {}: {error}", settings.path(&name)))
         })?;
         gst::info!(CAT, imp = self, "publishes at {}", publisher.path().display());
         *lock(&self.past) = Counts::default();
-        *lock(&self.running) =
-            Some(Running { publisher, lender: Lender::default(), media: None, counts: Counts::default() });
+        *lock(&self.running) = Some(Running {
+            publisher,
+            lender: Lender::of(&allocator),
+            allocator,
+            media: None,
+            headers: Headers::default(),
+            counts: Counts::default(),
+        });
         Ok(())
     }
 
@@ -259,6 +281,9 @@ impl BaseSinkImpl for Element {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let media = Media::of(caps).map_err(|error| gst::loggable_error!(CAT, "{error}"))?;
         if let Some(running) = lock(&self.running).as_mut() {
+            if let Media::Coded(format) = &media {
+                running.headers = Headers::of(caps, format.fourcc);
+            }
             running.media = Some(media);
             running.lender.forget_format();
         }
@@ -274,20 +299,22 @@ impl BaseSinkImpl for Element {
         if !settings.vsl_path.is_empty() {
             return Ok(());
         }
-        let allocator = MemfdAllocator::new();
+        let Some(allocator) = lock(&self.running).as_ref().map(|running| running.allocator.clone()) else {
+            return Ok(());
+        };
         let params = gst::AllocationParams::default();
         query.add_allocation_param(Some(&allocator), params);
         if need_pool {
             let failed = |error| gst::loggable_error!(CAT, "the pool is refused: {error}");
             let pool = gst_video::VideoBufferPool::new();
-            let (size, buffers) = (info.size() as u32, settings.pool_size);
+            let (size, min, buffers) = (info.size() as u32, settings.buffers_min(), settings.pool_size);
             let mut config = pool.config();
-            config.set_params(caps.as_ref(), size, POOL_MIN.min(buffers), buffers);
+            config.set_params(caps.as_ref(), size, min, buffers);
             config.set_allocator(Some(&allocator), Some(&params));
             config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_META);
             config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
             pool.set_config(config).map_err(failed)?;
-            query.add_allocation_pool(Some(&pool), size, POOL_MIN.min(buffers), buffers);
+            query.add_allocation_pool(Some(&pool), size, min, buffers);
         }
         Ok(())
     }
@@ -332,7 +359,7 @@ impl Element {
             Some(frame) => frame,
             None => {
                 running.counts.copied += 1;
-                copy(&mut running.publisher, &media, buffer, meta)?
+                copy(&mut running.publisher, &mut running.headers, &media, buffer, meta)?
             }
         };
         running.publisher.publish(frame)?;
@@ -401,6 +428,7 @@ impl Element {
 /// Copies a buffer into memory that readers can be given.
 fn copy(
     publisher: &mut Publisher,
+    headers: &mut Headers,
     media: &Media,
     buffer: &gst::Buffer,
     mut meta: FrameMeta,
@@ -429,6 +457,8 @@ fn copy(
                 }
             })?;
             meta.bytes_used[0] = size as u32;
+            let format = headers.format(&format, &unit, meta.flags.contains(FrameFlags::KEYFRAME));
+            return Ok(slot.finish_as(format, meta)?);
         }
     }
     Ok(slot.finish(meta)?)

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gstreamer as gst;
+use gstreamer::glib::translate::from_glib_none;
+use gstreamer::prelude::*;
 use gstreamer_allocators as gst_allocators;
 use gstreamer_video as gst_video;
 use rustix::fs::SealFlags;
@@ -17,6 +19,7 @@ use rustix::fs::SealFlags;
 use vsclient::publish::{Buffer, Frame, FrameMeta, Memory, MemoryKind, lend};
 use vsclient::{Format, MAX_PLANES, PlaneLayout};
 
+use super::allocator::FrameAllocator;
 use crate::caps::Media;
 
 /// Buffers that are remembered: more than any pool has. Those that are forgotten cost readers two more descriptors.
@@ -29,8 +32,9 @@ const UPSTREAM_FLOOR: usize = 2;
 type Identity = (u64, u64);
 
 /// Buffers that were published before, the latest last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lender {
+    own: FrameAllocator,
     known: Vec<(Vec<Identity>, Arc<Buffer>)>,
     format: Option<Arc<Format>>,
     /// Buffers of others' pools that are out now.
@@ -46,14 +50,20 @@ struct Descriptors<'a> {
 }
 
 impl Lender {
+    /// With the allocator of the sink's own pool.
+    pub fn of(own: &FrameAllocator) -> Self {
+        Self { own: own.clone(), known: Vec::new(), format: None, held: Arc::default() }
+    }
+
     /// The buffer as a frame that holds it; `None` if readers cannot be given its memory. Access units, which
     /// are small and of any length, never are lent.
     pub fn lend(&mut self, media: &Media, buffer: &gst::Buffer, mut meta: FrameMeta) -> Option<Frame> {
         let descriptors = Descriptors::of(buffer)?;
         let layouts = descriptors.layouts(media, buffer)?;
         let lent = self.buffer(&descriptors)?;
-        let foreign = descriptors.kind == MemoryKind::DmaBuf;
-        if foreign && self.starves_upstream() {
+        let own = buffer.iter_memories().all(|memory| self.own.made(memory));
+        let foreign = descriptors.kind == MemoryKind::DmaBuf && !own;
+        if foreign && self.starves_upstream(buffer) {
             return None;
         }
         let format = self.format(media, &layouts)?;
@@ -73,11 +83,12 @@ impl Lender {
         frame.ok()
     }
 
-    /// A camera's pool has few buffers, and how many only shows: as many as have come so far. Readers must not have
-    /// the last of them.
-    fn starves_upstream(&self) -> bool {
-        let most = self.known.len().saturating_sub(UPSTREAM_FLOOR).max(1);
-        self.held.load(Ordering::Relaxed) >= most
+    /// A camera's pool has few buffers, of which readers must not have the last. It has as many as it says, or as
+    /// have come so far, if those are more.
+    fn starves_upstream(&self, buffer: &gst::BufferRef) -> bool {
+        let held = self.held.load(Ordering::Relaxed);
+        let starves = |buffers: usize| held >= buffers.saturating_sub(UPSTREAM_FLOOR).max(1);
+        starves(self.known.len()) && starves(pool_buffers(buffer))
     }
 
     /// What follows has other caps, and comes from another pool.
@@ -114,6 +125,13 @@ impl Lender {
             }
         }
     }
+}
+
+/// Buffers that the pool has at least from which this one comes; 0 if it comes from none.
+fn pool_buffers(buffer: &gst::BufferRef) -> usize {
+    // SAFETY: a buffer keeps its pool alive for as long as it is out of it, and a null pointer makes `None`.
+    let pool: Option<gst::BufferPool> = unsafe { from_glib_none((*buffer.as_ptr()).pool) };
+    pool.and_then(|pool| pool.config().params()).map_or(0, |(_, _, min, _)| min as usize)
 }
 
 impl<'a> Descriptors<'a> {

@@ -9,6 +9,7 @@
 
 mod allocator;
 mod element;
+mod headers;
 mod lending;
 mod settings;
 

@@ -11,15 +11,22 @@ pub const POOL_MIN: u32 = 3;
 pub const POOL_MAX: u32 = 64;
 pub const POOL_DEFAULT: u32 = 8;
 
+/// What no reader can write to.
+pub const MEMORY_DEFAULT: &str = "memfd";
+
 /// What was set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the socket lies; empty: in /tmp, by the element's name and the process.
+    /// Where the socket lies; empty: in /tmp, by the names of the element and of its thread.
     pub path: String,
+    /// What the kernel calls the thread that has made the element (gettid(2)): the ancestor's way to a name of its own.
+    pub thread: i32,
     /// Permission bits of the socket.
     pub socket_mode: u32,
     /// Buffers of the pipeline's pool.
     pub pool_size: u32,
+    /// What the pipeline's pool is made of, as [`origin`](super::allocator::origin) reads it.
+    pub memory: String,
     /// How long a frame that was announced stays untouched without a lease, in ms.
     pub lifespan: u32,
     /// The lease of readers that do not ask, in ms.
@@ -39,8 +46,10 @@ impl Default for Settings {
         let ms = |ns: u64| (ns / 1_000_000) as u32;
         Self {
             path: String::new(),
+            thread: rustix::thread::gettid().as_raw_nonzero().get(),
             socket_mode: HostOptions::DEFAULT_MODE,
             pool_size: POOL_DEFAULT,
+            memory: MEMORY_DEFAULT.to_owned(),
             lifespan: ms(HostOptions::DEFAULT_LIFESPAN_NS),
             lease: ms(HostOptions::DEFAULT_LEASE_NS),
             lease_max: ms(HostOptions::DEFAULT_LEASE_MAX_NS),
@@ -55,16 +64,23 @@ impl Settings {
     /// Where the socket lies. A name without any `/` is one of the daemon's folder, as for other publishers.
     pub fn path(&self, element: &str) -> String {
         match self.path.as_str() {
-            "" => format!("/tmp/{element}.{}", std::process::id()),
+            "" => format!("/tmp/{element}.{}", self.thread),
             path => path.to_owned(),
         }
     }
 
-    /// The host that was asked for.
-    pub fn publisher(&self, element: &str) -> PublisherBuilder {
+    /// Buffers that upstream should have at least, whoever allocates them: what one reader may hold, the newest, and
+    /// one on its way. A camera's pool does not grow, and what is not there to be lent is copied.
+    pub fn buffers_min(&self) -> u32 {
+        let one_reader = self.pool_size.saturating_sub(2).div_ceil(2);
+        (one_reader + 2).clamp(POOL_MIN, self.pool_size.max(POOL_MIN))
+    }
+
+    /// The host that was asked for; what it copies goes into memory of the same kind.
+    pub fn publisher(&self, element: &str, memory: CpuMemory) -> PublisherBuilder {
         let settings = self.clone();
         // Clients of the ancestor write to what they map, or fail: their memory is of another kind.
-        let memory = if self.vsl_path.is_empty() { CpuMemory::Memfd } else { CpuMemory::WritableMemfd };
+        let memory = if self.vsl_path.is_empty() { memory } else { CpuMemory::WritableMemfd };
         Publisher::builder(&self.path(element)).buffers(self.pool_size as usize).memory(memory).host(move |options| {
             let ns = |ms: u32| Duration::from_millis(ms.into()).as_nanos() as u64;
             options.mode = settings.socket_mode;

@@ -14,12 +14,12 @@ use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use vsclient::publish::FrameFlags;
-use vsclient::{
-    Client, Counters, Event, Format, Frame, GoodbyeReason, MemoryKind, ReceiveError, StreamState, StreamStatus,
-};
+use vsclient::{Format, MemoryKind, StreamState, StreamStatus};
 
 use super::VslSrc;
-use super::settings::{Delivery, Settings};
+use super::held::Held;
+use super::settings::{Delivery, Protocol, Settings};
+use super::upstream::{Said, Tally, Upstream, UpstreamError};
 use super::waiting::{Interrupt, Wait};
 use super::wrapping::{self, Wrapper};
 use crate::caps;
@@ -41,7 +41,7 @@ pub struct Element {
 /// From READY on.
 #[derive(Debug)]
 struct Running {
-    client: Client,
+    upstream: Upstream,
     wrapper: Wrapper,
     output: Option<Output>,
     distance: Distance,
@@ -68,7 +68,7 @@ struct Output {
 /// For the property.
 #[derive(Debug, Default, Clone, Copy)]
 struct Stats {
-    counters: Counters,
+    tally: Tally,
     sent: u64,
     copied: u64,
     interval: Option<gst::ClockTime>,
@@ -110,6 +110,7 @@ impl ObjectImpl for Element {
             "reconnect" => settings.reconnect = flag(),
             "pts" => settings.pts = flag(),
             "dts" => settings.dts = flag(),
+            "protocol" => settings.protocol = value.get::<Protocol>().unwrap_or_default(),
             "mode" => settings.mode = value.get::<Delivery>().unwrap_or_default(),
             "num-frames" => settings.num_frames = value.get::<i32>().unwrap_or(-1),
             "lease" => settings.lease = number(),
@@ -127,6 +128,7 @@ impl ObjectImpl for Element {
             "reconnect" => settings.reconnect.to_value(),
             "pts" => settings.pts.to_value(),
             "dts" => settings.dts.to_value(),
+            "protocol" => settings.protocol.to_value(),
             "mode" => settings.mode.to_value(),
             "num-frames" => settings.num_frames.to_value(),
             "lease" => settings.lease.to_value(),
@@ -155,6 +157,10 @@ fn properties() -> Vec<glib::ParamSpec> {
             "Give buffers a decoding time, too; access units that are not in the order of their pictures always have one",
             false,
         ),
+        glib::ParamSpecEnum::builder_with_default("protocol", Protocol::Auto)
+            .blurb("Which protocol the host speaks")
+            .mutable_ready()
+            .build(),
         glib::ParamSpecEnum::builder_with_default("mode", Delivery::Leased)
             .blurb("How frames are taken")
             .mutable_ready()
@@ -172,7 +178,7 @@ fn properties() -> Vec<glib::ParamSpec> {
         ),
         number("credits", "Buffers that the pipeline may hold at once; 0 is what the host gives", u16::MAX.into()),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-            .blurb("Frames received, skipped, sent and copied")
+            .blurb("Frames received, skipped, revoked, sent and copied")
             .read_only()
             .build(),
     ]
@@ -181,9 +187,10 @@ fn properties() -> Vec<glib::ParamSpec> {
 impl Stats {
     fn structure(&self) -> gst::Structure {
         gst::Structure::builder("stats")
-            .field("received", self.counters.received)
-            .field("skipped", self.counters.skipped_total())
-            .field("connections", self.counters.connections)
+            .field("received", self.tally.received)
+            .field("skipped", self.tally.skipped)
+            .field("revoked", self.tally.revoked)
+            .field("connections", self.tally.connections)
             .field("sent", self.sent)
             .field("copied", self.copied)
             .build()
@@ -221,15 +228,11 @@ impl BaseSrcImpl for Element {
         let target = settings.target().ok_or_else(|| {
             gst::error_msg!(gst::ResourceError::Settings, ("nothing to read: set path=SOCKET or stream=NAME"))
         })?;
-        let failed = |error: String| gst::error_msg!(gst::ResourceError::OpenRead, ("cannot read {target}: {error}"));
-        let builder = settings.client(target, &self.obj().name());
-        let client = match settings.reconnect {
-            true => builder.connect_or_wait().map_err(|error| failed(error.to_string()))?,
-            false => builder.connect().map_err(|error| failed(error.to_string()))?,
-        };
+        let upstream = Upstream::open(&settings, target, &self.obj().name())
+            .map_err(|error| gst::error_msg!(gst::ResourceError::OpenRead, ("cannot read {target}: {error}")))?;
         *lock(&self.stats) = Stats::default();
         *lock(&self.running) = Some(Running {
-            client,
+            upstream,
             wrapper: Wrapper::default(),
             output: None,
             distance: Distance::default(),
@@ -286,15 +289,15 @@ impl PushSrcImpl for Element {
         loop {
             let deadline =
                 (settings.timeout > 0).then(|| running.quiet_since + Duration::from_secs(settings.timeout.into()));
-            let wait = self.interrupt.wait(&mut running.client, deadline);
-            lock(&self.stats).counters = running.client.counters();
-            let event = match wait {
-                Ok(Wait::Event(event)) => *event,
+            let wait = self.interrupt.wait(&mut running.upstream, deadline);
+            lock(&self.stats).tally = running.upstream.tally();
+            let said = match wait {
+                Ok(Wait::Said(said)) => said,
                 Ok(Wait::Interrupted) => return Err(gst::FlowError::Flushing),
-                Ok(Wait::TimedOut) => return Err(self.timed_out(&running.client, settings.timeout)),
+                Ok(Wait::TimedOut) => return Err(self.timed_out(&running.upstream, settings.timeout)),
                 Err(error) => return Err(self.lost(&error)),
             };
-            if let Event::Frame(frame) = event {
+            if let Said::Frame(frame) = said {
                 running.quiet_since = Instant::now();
                 if let Some(buffer) = self.buffer(running, &settings, &frame)? {
                     running.sent += 1;
@@ -302,17 +305,17 @@ impl PushSrcImpl for Element {
                     return Ok(CreateSuccess::NewBuffer(buffer));
                 }
             } else {
-                self.on_event(running, &settings, event)?;
+                self.on_said(running, &settings, said)?;
             }
         }
     }
 }
 
 impl Element {
-    fn on_event(&self, running: &mut Running, settings: &Settings, event: Event) -> Result<(), gst::FlowError> {
-        match event {
-            Event::Connected { .. } => running.discontinuous = true,
-            Event::State(status) => {
+    fn on_said(&self, running: &mut Running, settings: &Settings, said: Said) -> Result<(), gst::FlowError> {
+        match said {
+            Said::Connected => running.discontinuous = true,
+            Said::State(status) => {
                 self.tell(&status);
                 match status.state {
                     StreamState::Stopped if !settings.reconnect => return Err(gst::FlowError::Eos),
@@ -327,13 +330,13 @@ impl Element {
                     _ => {}
                 }
             }
-            Event::Disconnected { cause, .. } => {
+            Said::Disconnected(cause) => {
                 gst::info!(CAT, imp = self, "the connection is lost: {cause}");
                 running.discontinuous = true;
-                self.tell(&StreamStatus { state: StreamState::Waiting, reason: cause.to_string() });
+                self.tell(&StreamStatus { state: StreamState::Waiting, reason: cause });
             }
-            Event::RetryFailed { cause, .. } => gst::debug!(CAT, imp = self, "still not there: {cause}"),
-            Event::Revoked { serial, reason } => {
+            Said::RetryFailed(cause) => gst::debug!(CAT, imp = self, "still not there: {cause}"),
+            Said::Revoked { serial, reason } => {
                 gst::warning!(CAT, imp = self, "frame {serial} was taken back while the pipeline held it");
                 let structure = gst::Structure::builder("videostream-revoked")
                     .field("serial", serial)
@@ -341,7 +344,7 @@ impl Element {
                     .build();
                 self.post(structure);
             }
-            _ => {}
+            Said::Frame(_) | Said::Other => {}
         }
         Ok(())
     }
@@ -361,30 +364,24 @@ impl Element {
         let _ = obj.post_message(message);
     }
 
-    fn timed_out(&self, client: &Client, seconds: u32) -> gst::FlowError {
-        let state = client.state();
+    fn timed_out(&self, upstream: &Upstream, seconds: u32) -> gst::FlowError {
+        let state = upstream.status();
         gst::element_imp_error!(
             self,
             gst::ResourceError::Read,
-            ("no frame for {seconds} s: {} is {state}", client.path().display())
+            ("no frame for {seconds} s: {} is {state}", upstream.path().display())
         );
         gst::FlowError::Error
     }
 
     /// A stream that was ended on purpose is the end of the pipeline's; whatever else is an error.
-    fn lost(&self, error: &ReceiveError) -> gst::FlowError {
-        match error {
-            ReceiveError::Goodbye(goodbye)
-                if matches!(goodbye.reason, GoodbyeReason::StreamRemoved | GoodbyeReason::Shutdown) =>
-            {
-                gst::info!(CAT, imp = self, "{error}");
-                gst::FlowError::Eos
-            }
-            _ => {
-                gst::element_imp_error!(self, gst::ResourceError::Read, ("{error}"));
-                gst::FlowError::Error
-            }
+    fn lost(&self, error: &UpstreamError) -> gst::FlowError {
+        if error.is_end() {
+            gst::info!(CAT, imp = self, "{error}");
+            return gst::FlowError::Eos;
         }
+        gst::element_imp_error!(self, gst::ResourceError::Read, ("{error}"));
+        gst::FlowError::Error
     }
 
     /// The frame for downstream; `None` if it was taken back before it could be copied.
@@ -392,12 +389,12 @@ impl Element {
         &self,
         running: &mut Running,
         settings: &Settings,
-        frame: &Frame,
+        frame: &Held,
     ) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let kind = frame.buffer().kind();
         let goes_on = |output: &Output| Arc::ptr_eq(&output.format, frame.format()) && output.kind == kind;
         if !running.output.as_ref().is_some_and(goes_on) {
-            running.output = Some(self.negotiate_format(frame.format(), kind, settings.mode)?);
+            running.output = Some(self.negotiate_format(frame, settings.mode)?);
         }
         let Some(output) = &mut running.output else { return Err(gst::FlowError::NotNegotiated) };
         let made = match (&output.info, output.copies) {
@@ -440,7 +437,7 @@ impl Element {
         &self,
         running: &mut Running,
         settings: &Settings,
-        frame: &Frame,
+        frame: &Held,
         coded: bool,
         buffer: &mut gst::BufferRef,
     ) {
@@ -459,8 +456,7 @@ impl Element {
         buffer.set_duration(meta.duration.map(gst::ClockTime::from_nseconds).or(lock(&self.stats).interval));
         buffer.set_offset(frame.serial());
         buffer.set_offset_end(frame.serial() + 1);
-        let gap = meta.flags.contains(FrameFlags::GAP) || frame.skipped().total() > 0;
-        if std::mem::take(&mut running.discontinuous) || gap {
+        if std::mem::take(&mut running.discontinuous) || frame.follows_a_gap() {
             buffer.set_flags(gst::BufferFlags::DISCONT);
         }
         if coded && !meta.flags.contains(FrameFlags::KEYFRAME) {
@@ -469,20 +465,21 @@ impl Element {
     }
 
     /// Agrees with downstream upon the format of what follows.
-    fn negotiate_format(
-        &self,
-        format: &Arc<Format>,
-        kind: MemoryKind,
-        mode: Delivery,
-    ) -> Result<Output, gst::FlowError> {
+    fn negotiate_format(&self, frame: &Held, mode: Delivery) -> Result<Output, gst::FlowError> {
         let refused = |text: String| {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{text}"));
             gst::FlowError::NotNegotiated
         };
-        let mut known = caps::caps_of(format).map_err(|error| refused(error.to_string()))?;
+        let (format, kind) = (frame.format(), frame.buffer().kind());
+        // An ancestor's host says how long a frame lasts, and no rate.
+        let said = match frame.meta().duration.filter(|_| !format.rate.is_known()) {
+            Some(duration) => Format { rate: caps::rate_of(duration), ..(**format).clone() },
+            None => (**format).clone(),
+        };
+        let mut known = caps::caps_of(&said).map_err(|error| refused(error.to_string()))?;
         let info = match format.is_coded() {
             true => None,
-            false => Some(caps::info_of(format).map_err(|error| refused(error.to_string()))?),
+            false => Some(caps::info_of(&said).map_err(|error| refused(error.to_string()))?),
         };
         let obj = self.obj();
         let pad = obj.static_pad("src").ok_or(gst::FlowError::NotNegotiated)?;
@@ -499,7 +496,7 @@ impl Element {
         let plain = info.as_ref().is_none_or(|info| lies_as_expected(format, info));
         let header =
             (!format.parameter_sets.is_empty()).then(|| gst::Buffer::from_slice(format.parameter_sets.to_vec()));
-        let interval = format.rate.interval_ns().map(gst::ClockTime::from_nseconds);
+        let interval = said.rate.interval_ns().map(gst::ClockTime::from_nseconds);
         if std::mem::replace(&mut lock(&self.stats).interval, interval) != interval {
             let _ = obj.post_message(gst::message::Latency::builder().src(&*obj).build());
         }

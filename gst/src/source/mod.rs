@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `vslsrc`: reads a stream.
 //!
-//! The source is a client like any other (`vsclient::Client`). Its buffers are the host's memory, and
-//! keep their lease until they are freed ([`wrapping`]); what downstream cannot take as it lies is copied.
+//! The source is a client like any other (`vsclient::Client`), or one of an ancestor's host ([`upstream`]). Its
+//! buffers are the host's memory, and keep their lease until they are freed ([`wrapping`]); what downstream cannot
+//! take as it lies is copied.
 
+mod ancestor;
 mod element;
+mod held;
 mod settings;
+mod upstream;
 mod waiting;
 mod wrapping;
 

@@ -19,6 +19,22 @@ pub enum Delivery {
     Notify,
 }
 
+/// Which protocol the host speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "VslSrcProtocol")]
+pub enum Protocol {
+    /// The host's first answer shows it.
+    #[default]
+    #[enum_value(name = "Whichever the host speaks", nick = "auto")]
+    Auto,
+    /// The stream protocol.
+    #[enum_value(name = "That of videostreamd and vslsink", nick = "videostream")]
+    Videostream,
+    /// The ancestor's.
+    #[enum_value(name = "That of libvideostream 2.x", nick = "vsl")]
+    Vsl,
+}
+
 /// What was set.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,6 +50,8 @@ pub struct Settings {
     pub pts: bool,
     /// Whether buffers get a decoding time.
     pub dts: bool,
+    /// Which protocol the host speaks.
+    pub protocol: Protocol,
     /// How frames are taken.
     pub mode: Delivery,
     /// Frames until the end of the stream; -1: no end.
@@ -53,6 +71,7 @@ impl Default for Settings {
             reconnect: true,
             pts: true,
             dts: false,
+            protocol: Protocol::default(),
             mode: Delivery::default(),
             num_frames: -1,
             lease: 0,

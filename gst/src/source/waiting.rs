@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Waiting for a client's next event in a way that GStreamer can interrupt at any time.
+//! Waiting for what a host says next, in a way that GStreamer can interrupt at any time.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
-use vsclient::{Client, Event, ReceiveError};
+
+use super::upstream::{Said, Upstream, UpstreamError};
 
 /// Ends waits.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Default for Interrupt {
 #[derive(Debug)]
 pub enum Wait {
     /// Something has happened.
-    Event(Box<Event>),
+    Said(Said),
     /// The time has passed.
     TimedOut,
     /// [`Interrupt::set`].
@@ -53,30 +54,30 @@ impl Interrupt {
         self.set.store(false, Ordering::SeqCst);
     }
 
-    /// Waits for the client's next event, at most until `deadline`.
-    pub fn wait(&self, client: &mut Client, deadline: Option<Instant>) -> Result<Wait, ReceiveError> {
+    /// Waits for what the host says next, at most until `deadline`.
+    pub fn wait(&self, upstream: &mut Upstream, deadline: Option<Instant>) -> Result<Wait, UpstreamError> {
         loop {
             if self.set.load(Ordering::SeqCst) {
                 return Ok(Wait::Interrupted);
             }
-            if let Some(event) = client.next_event(Duration::ZERO)? {
-                return Ok(Wait::Event(Box::new(event)));
+            if let Some(said) = upstream.next()? {
+                return Ok(Wait::Said(said));
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(Wait::TimedOut);
             }
             let spare = self.event.is_none().then(|| now + WITHOUT_EVENT);
-            let until = [deadline, client.retry_at(), spare].into_iter().flatten().min();
-            self.poll(client, until.map(|until| until.saturating_duration_since(now)));
+            let until = [deadline, upstream.retry_at(), spare].into_iter().flatten().min();
+            self.poll(upstream, until.map(|until| until.saturating_duration_since(now)));
         }
     }
 
-    fn poll(&self, client: &Client, timeout: Option<Duration>) {
-        let socket = client.socket();
+    fn poll(&self, upstream: &Upstream, timeout: Option<Duration>) {
+        let socket = upstream.socket();
         let mut fds = Vec::with_capacity(2);
         if let Some(socket) = &socket {
-            let writable = if client.has_backlog() { PollFlags::OUT } else { PollFlags::empty() };
+            let writable = if upstream.has_backlog() { PollFlags::OUT } else { PollFlags::empty() };
             fds.push(PollFd::from_borrowed_fd(*socket, PollFlags::IN | writable));
         }
         if let Some(event) = &self.event {

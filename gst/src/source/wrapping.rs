@@ -15,7 +15,9 @@ use gstreamer_allocators as gst_allocators;
 use gstreamer_allocators::prelude::*;
 use gstreamer_video as gst_video;
 
-use vsclient::{Buffer, Format, Frame, MapError, Memory, MemoryKind};
+use vsclient::{Buffer, Format, MapError, Memory, MemoryKind};
+
+use super::held::Held;
 
 static FRAME: LazyLock<glib::Quark> = LazyLock::new(|| glib::Quark::from_str("videostream-frame"));
 
@@ -32,7 +34,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// If there are no more descriptors.
-    pub fn picture(&mut self, frame: &Frame, info: &gst_video::VideoInfo) -> Result<gst::Buffer, glib::BoolError> {
+    pub fn picture(&mut self, frame: &Held, info: &gst_video::VideoInfo) -> Result<gst::Buffer, glib::BoolError> {
         let memories = self.memories(frame.buffer())?;
         let mut buffer = gst::Buffer::new();
         let buffer_ref = buffer.make_mut();
@@ -59,7 +61,7 @@ impl Wrapper {
     ///
     /// # Errors
     /// If there are no more descriptors.
-    pub fn unit(&mut self, frame: &Frame) -> Result<gst::Buffer, glib::BoolError> {
+    pub fn unit(&mut self, frame: &Held) -> Result<gst::Buffer, glib::BoolError> {
         let memories = self.memories(frame.buffer())?;
         let memory = memories.first().ok_or_else(|| glib::bool_error!("the frame has no memory"))?;
         let first = frame.format().planes.first().map_or(0, |plane| plane.offset as usize).min(memory.size());
@@ -106,10 +108,10 @@ fn extent(format: &Format, memory: usize, size: usize) -> (usize, usize) {
 }
 
 /// The frame is given back when nobody has the memory any more.
-fn tie(mut memory: gst::Memory, frame: Frame) -> gst::Memory {
+fn tie(mut memory: gst::Memory, frame: Held) -> gst::Memory {
     unsafe extern "C" fn give_back(frame: glib::ffi::gpointer) {
         // SAFETY: it is what into_raw has made, and GStreamer calls this once.
-        drop(unsafe { Box::from_raw(frame.cast::<Frame>()) });
+        drop(unsafe { Box::from_raw(frame.cast::<Held>()) });
     }
     if let Some(memory) = memory.get_mut() {
         let frame = Box::into_raw(Box::new(frame)).cast();
@@ -125,7 +127,7 @@ fn tie(mut memory: gst::Memory, frame: Frame) -> gst::Memory {
 ///
 /// # Errors
 /// [`MapError`] if the frame is not this reader's any more, or cannot be mapped.
-pub fn copy_picture(frame: &Frame, info: &gst_video::VideoInfo) -> Result<gst::Buffer, MapError> {
+pub fn copy_picture(frame: &Held, info: &gst_video::VideoInfo) -> Result<gst::Buffer, MapError> {
     frame.read(|view| {
         let mut bytes = vec![0u8; info.size()];
         for index in 0..view.plane_count().min(info.n_planes() as usize) {
@@ -146,6 +148,6 @@ pub fn copy_picture(frame: &Frame, info: &gst_video::VideoInfo) -> Result<gst::B
 ///
 /// # Errors
 /// [`MapError`] as [`copy_picture`].
-pub fn copy_unit(frame: &Frame) -> Result<gst::Buffer, MapError> {
+pub fn copy_unit(frame: &Held) -> Result<gst::Buffer, MapError> {
     frame.read(|view| gst::Buffer::from_mut_slice(view.payload().to_vec()))
 }

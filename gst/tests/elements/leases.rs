@@ -37,8 +37,9 @@ fn a_frame_that_is_held_stays_as_it_was_and_the_pipeline_goes_on() {
 fn the_buffer_upstream_is_held_until_the_last_lease_ends() {
     let stage = Stage::new();
     let socket = stage.socket("s");
+    // One frame, the next in an hour: after an end of the stream there is none for those who come.
     let sink = Pipeline::play(&format!(
-        "videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=64,height=48 ! vslsink name=s path={} sync=false",
+        "videotestsrc ! video/x-raw,format=NV12,width=64,height=48,framerate=1/3600 ! vslsink name=s path={}",
         socket.display()
     ));
     let source = gst::ElementFactory::make("vslsrc").property("path", socket.to_str().unwrap()).build().unwrap();

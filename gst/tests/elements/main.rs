@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ancestors;
+mod coded;
 mod formats;
+mod howtos;
 mod leases;
 mod lives;
+mod memory;
 mod pipelines;
 mod stage;

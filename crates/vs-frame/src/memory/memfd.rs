@@ -24,14 +24,20 @@ pub(super) fn allocate(len: u64) -> Result<WritableMemory, MemoryError> {
 /// mode taken away they cannot open it for writing through `/proc` either, unless they are
 /// of the maker's own user, or root. Nobody can change the size.
 pub(super) fn allocate_writable(len: u64) -> Result<WritableMemory, MemoryError> {
-    let writable = create(len)?;
-    rustix::fs::fcntl_add_seals(&writable, FIXED).map_err(failed(len))?;
+    let writable = fixed(len)?;
     rustix::fs::fchmod(&writable, Mode::RUSR).map_err(failed(len))?;
     let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
     let readable = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed(len))?;
     let WritableMemory { memory, mapping } = WritableMemory::map(writable, len, MemoryKind::Memfd, WHAT)?;
     let Memory { fd: writable, .. } = memory;
     Ok(WritableMemory { memory: Memory::new(readable, len, MemoryKind::Memfd).with_writable(writable), mapping })
+}
+
+/// Memory that anybody who gets the descriptor may fill, and nobody resize.
+pub(super) fn fixed(len: u64) -> Result<OwnedFd, MemoryError> {
+    let fd = create(len)?;
+    rustix::fs::fcntl_add_seals(&fd, FIXED).map_err(failed(len))?;
+    Ok(fd)
 }
 
 fn create(len: u64) -> Result<OwnedFd, MemoryError> {

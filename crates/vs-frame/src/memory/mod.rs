@@ -9,6 +9,7 @@
 mod dma_heap;
 mod memfd;
 mod sync;
+mod udmabuf;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -125,6 +126,24 @@ impl Memory {
     pub fn from_dmabuf(fd: OwnedFd) -> Result<Self, MemoryError> {
         let len = rustix::fs::seek(&fd, SeekFrom::End(0)).map_err(|e| MemoryError::Size(e.into()))?;
         Ok(Self::new(fd, len, MemoryKind::DmaBuf))
+    }
+
+    /// Allocates `len` bytes (whole pages) of memory that devices can import, from the DMA heap at `path`, for
+    /// somebody else to map and fill. Every process that gets its descriptor can write to it.
+    ///
+    /// # Errors
+    /// [`MemoryError::OpenHeap`] if there is no such heap, [`MemoryError::Allocate`] if it has not as much.
+    pub fn from_dma_heap(path: &std::path::Path, len: u64) -> Result<Self, MemoryError> {
+        Ok(dma_heap::allocate(path, len)?.memory)
+    }
+
+    /// As [`from_dma_heap`](Self::from_dma_heap), of ordinary memory by way of `/dev/udmabuf`.
+    ///
+    /// # Errors
+    /// [`MemoryError::Allocate`] if that is not there, or refuses: it has limits of its own
+    /// (`/sys/module/udmabuf/parameters`).
+    pub fn from_udmabuf(len: u64) -> Result<Self, MemoryError> {
+        Ok(udmabuf::allocate(len)?.memory)
     }
 
     /// Takes a memfd that this process made and has mapped for writing, and seals it: from
@@ -287,6 +306,11 @@ impl WritableMemory {
     /// for reading and one for writing.
     pub(crate) fn writable_memfd(len: u64) -> Result<Self, MemoryError> {
         memfd::allocate_writable(len)
+    }
+
+    /// Allocates `len` bytes of ordinary memory as a DmaBuf.
+    pub(crate) fn udmabuf(len: u64) -> Result<Self, MemoryError> {
+        udmabuf::allocate(len)
     }
 
     /// Allocates `len` bytes from the DMA heap at `path`.
