@@ -8,7 +8,7 @@ export LC_ALL=C
 
 rm -rf /root.sh /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info /usr/share/zoneinfo \
     /usr/share/lintian /usr/share/bash-completion /usr/share/common-licenses /usr/share/perl* \
-    /usr/lib/x86_64-linux-gnu/gconv /usr/lib/x86_64-linux-gnu/perl* /usr/lib/udev/hwdb.d \
+    /usr/lib/x86_64-linux-gnu/gconv /usr/lib/udev/hwdb.d \
     /var/cache/apt /var/lib/apt /var/log/*
 
 # Nobody logs in, nothing is kept, and there is no disk, clock or firmware to look after.
