@@ -145,6 +145,13 @@ impl CallError {
         }
     }
 
+    /// What is there since the first version is always known.
+    fn of_an_elder(text: &str) -> Self {
+        Self::Failed(format!(
+            "the daemon is older than this program, and cannot do this ({text}): upgrade videostreamd"
+        ))
+    }
+
     /// The error that a D-Bus name stands for; `None` if it is none of ours.
     fn from_name(name: &str, text: String) -> Option<Self> {
         const STANDARD: &str = "org.freedesktop.DBus.Error.";
@@ -153,6 +160,7 @@ impl CallError {
                 "ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected" => Some(Self::Gone),
                 "UnknownObject" => Some(Self::NoSuchObject(text)),
                 "AccessDenied" | "AuthFailed" | "InteractiveAuthorizationRequired" => Some(Self::Denied(text)),
+                "UnknownMethod" | "UnknownInterface" | "UnknownProperty" => Some(Self::of_an_elder(&text)),
                 _ => None,
             };
         }
@@ -198,6 +206,9 @@ impl From<fdo::Error> for CallError {
             | fdo::Error::NoReply(_)
             | fdo::Error::Disconnected(_) => Self::Gone,
             fdo::Error::UnknownObject(text) => Self::NoSuchObject(text),
+            fdo::Error::UnknownMethod(text)
+            | fdo::Error::UnknownInterface(text)
+            | fdo::Error::UnknownProperty(text) => Self::of_an_elder(&text),
             fdo::Error::AccessDenied(text)
             | fdo::Error::AuthFailed(text)
             | fdo::Error::InteractiveAuthorizationRequired(text) => Self::Denied(text),
@@ -230,6 +241,7 @@ mod tests {
         }
         assert_eq!(error(&format!("{SERVICE}.Error.OfTheFuture")), Some("Failed"));
         assert_eq!(error("org.freedesktop.DBus.Error.NoReply"), Some("Gone"));
+        assert_eq!(error("org.freedesktop.DBus.Error.UnknownMethod"), Some("Failed"));
         assert_eq!(error("com.example.Error.Failed"), None);
     }
 

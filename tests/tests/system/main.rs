@@ -32,4 +32,5 @@ mod republish;
 mod shutdown;
 mod snapshots;
 mod streams;
+mod versions;
 mod vsl;
