@@ -10,5 +10,7 @@ mod howtos;
 mod leases;
 mod lives;
 mod memory;
+mod numbers;
 mod pipelines;
+mod pools;
 mod stage;

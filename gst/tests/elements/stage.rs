@@ -33,9 +33,15 @@ impl Stage {
 
     /// A sink that pictures are pushed into; it waits for no clock.
     pub fn sink(&self, caps: &gst::Caps) -> (Harness, gst::Element) {
+        self.sink_with(caps, |_| {})
+    }
+
+    /// The same with other properties.
+    pub fn sink_with(&self, caps: &gst::Caps, set: impl FnOnce(&gst::Element)) -> (Harness, gst::Element) {
         let socket = self.socket("sink").display().to_string();
         let sink =
             gst::ElementFactory::make("vslsink").property("path", socket).property("sync", false).build().unwrap();
+        set(&sink);
         (push_into(&sink, caps), sink)
     }
 
