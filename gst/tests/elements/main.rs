@@ -13,4 +13,5 @@ mod memory;
 mod numbers;
 mod pipelines;
 mod pools;
+mod slow;
 mod stage;
