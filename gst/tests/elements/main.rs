@@ -15,3 +15,4 @@ mod pipelines;
 mod pools;
 mod slow;
 mod stage;
+mod stopped;
