@@ -109,7 +109,7 @@ impl ObjectImpl for Element {
             "path" => settings.path = text(),
             "vsl-path" => settings.vsl_path = text(),
             "socket-mode" => settings.socket_mode = number(settings.socket_mode),
-            "pool-size" => settings.pool_size = number(settings.pool_size),
+            "pool-size" => settings.pool_size = number(settings.pool_size).max(POOL_MIN),
             "memory" => settings.memory = text(),
             "lifespan" => settings.lifespan = number(settings.lifespan),
             "lease" => settings.lease = number(settings.lease),
@@ -169,9 +169,9 @@ fn properties() -> Vec<glib::ParamSpec> {
         ),
         number(
             "pool-size",
-            "Buffers offered upstream; all readers together may hold two less",
+            "Buffers offered upstream; all readers together may hold two less. 1 and 2 are taken for 3, the fewest with which a pipeline gets on",
             POOL_DEFAULT,
-            POOL_MIN,
+            1,
             POOL_MAX,
         ),
         glib::ParamSpecString::builder("memory")

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vsclient::publish::{CpuMemory, HostOptions, Publisher, PublisherBuilder};
 
-/// Buffers without which a pipeline does not get on: one that is filled while the next is waited for.
+/// Buffers without which a pipeline with readers does not get on: one that is filled while the next is waited for, and
+/// one that is read. Who asks for fewer gets these.
 pub const POOL_MIN: u32 = 3;
 /// The ancestor's bounds and default.
 pub const POOL_MAX: u32 = 64;

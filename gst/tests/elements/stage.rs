@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the tests have in common: sockets, pipelines, harnesses, and pictures with every pixel known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -15,27 +15,48 @@ use gstreamer_video::prelude::*;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder for sockets, and the elements registered.
-pub struct Stage(tempfile::TempDir);
+pub struct Stage {
+    folder: PathBuf,
+    /// It goes with the stage that has made it.
+    _made: Option<tempfile::TempDir>,
+}
 
 impl Stage {
     pub fn new() -> Self {
+        let made = tempfile::tempdir().unwrap();
+        let folder = made.path().to_owned();
+        Self { _made: Some(made), ..Self::at(folder) }
+    }
+
+    /// In the folder of another process.
+    pub fn at(folder: PathBuf) -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             gst::init().unwrap();
             gstvideostream::register_static().unwrap();
         });
-        Self(tempfile::tempdir().unwrap())
+        Self { folder, _made: None }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn socket(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.join(name)
     }
 
     /// A sink that pictures are pushed into; it waits for no clock.
     pub fn sink(&self, caps: &gst::Caps) -> (Harness, gst::Element) {
+        self.sink_with(caps, |_| {})
+    }
+
+    /// The same with other properties.
+    pub fn sink_with(&self, caps: &gst::Caps, set: impl FnOnce(&gst::Element)) -> (Harness, gst::Element) {
         let socket = self.socket("sink").display().to_string();
         let sink =
             gst::ElementFactory::make("vslsink").property("path", socket).property("sync", false).build().unwrap();
+        set(&sink);
         (push_into(&sink, caps), sink)
     }
 
