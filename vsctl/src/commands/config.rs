@@ -66,7 +66,7 @@ struct Check {
 ///
 /// Comes back when what differs is done. Streams and recordings whose sections say the same go on as they are, with their clients
 /// and files. One that differs ends and begins anew: clients that reconnect come back to it, and a recording goes on in another file.
-/// If anything in the file is wrong, that is said, and nothing changes at all. [daemon], [metrics] and [device.NAME] are
+/// If anything in the file is wrong, that is said, and nothing changes at all. `[daemon]`, `[metrics]` and `[device.NAME]` are
 /// looked at when the daemon starts; if they differ, that is listed. `systemctl reload videostreamd` does the same.
 ///
 /// The exit status is 0 if the configuration was taken over.
